@@ -1,0 +1,249 @@
+"""Attributes of items: the three kinds of column, and the integer codes that filters are evaluated on.
+
+Every column is coded the same way, whatever its kind: a category's codes are places in its vocabulary, a
+number's are its rank among the distinct values, a set has several codes per item. A comparison with a
+value then is "code in [low, high]", and every column has an inverted index from code to items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from fannsbench.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Postings:
+    """Inverted index: items having code c are ids[starts[c]:starts[c + 1]], ascending.
+
+    starts (codes + 1,) int64, ids int32. For codes low..high the slice from starts[low] to starts[high + 1]
+    holds each item once if items have one code each.
+    """
+
+    starts: np.ndarray
+    ids: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray, items: np.ndarray, num_codes: int) -> Postings:
+        """Postings of (code, item) pairs given in ascending order of items."""
+        starts = np.zeros(num_codes + 1, np.int64)
+        np.cumsum(np.bincount(codes, minlength=num_codes), out=starts[1:])
+        return cls(starts, items[np.argsort(codes, kind="stable")].astype(np.int32, copy=False))
+
+
+def _postings_of_scalar(codes: np.ndarray, num_codes: int) -> Postings:
+    present = np.flatnonzero(codes >= 0).astype(np.int32)
+    return Postings.of(codes[present], present, num_codes)
+
+
+class _Vocabulary:
+    """Text values and their codes."""
+
+    vocabulary: list[str]
+
+    @cached_property
+    def _code_of(self) -> dict[str, int]:
+        return {value: code for code, value in enumerate(self.vocabulary)}
+
+    def code_intervals(self, values: Iterable[Any]) -> np.ndarray:
+        """(q, 2) int32 closed code intervals, one for each value; empty (1, 0) for an unknown value."""
+        codes = [self._code_of.get(text_of(value), -1) for value in values]
+        return np.array([(c, c) if c >= 0 else (1, 0) for c in codes], np.int32).reshape(-1, 2)
+
+
+def text_of(value: Any) -> str:
+    """A filter's value as vocabularies spell it: booleans as "true" and "false", numbers in decimal."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@dataclass(frozen=True)
+class Category(_Vocabulary):
+    """One of a fixed set of texts per item: codes (n,) int32 into vocabulary, -1 where missing."""
+
+    codes: np.ndarray
+    vocabulary: list[str]
+    kind: ClassVar[str] = "category"
+
+    def __post_init__(self) -> None:
+        _check_codes("category", self.codes, self.vocabulary, lowest=-1)
+
+    @classmethod
+    def from_values(cls, values: Iterable[str | None]) -> Category:
+        """Code texts in sorted order of the vocabulary; None is missing."""
+        listed = list(values)
+        vocabulary = sorted({v for v in listed if v is not None})
+        code = {v: i for i, v in enumerate(vocabulary)}
+        return cls(np.array([-1 if v is None else code[v] for v in listed], np.int32), vocabulary)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def value(self, item: int) -> str | None:
+        code = int(self.codes[item])
+        return None if code < 0 else self.vocabulary[code]
+
+    @cached_property
+    def postings(self) -> Postings:
+        return _postings_of_scalar(self.codes, len(self.vocabulary))
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number per item: values (n,) int64 or float64; missing (n,) bool, None where none is.
+
+    A NaN is missing, however it is given.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray | None = None
+    kind: ClassVar[str] = "number"
+
+    def __post_init__(self) -> None:
+        if self.values.dtype not in (np.int64, np.float64):
+            raise DatasetError(f"a number attribute holds {self.values.dtype}; it must be int64 or float64")
+        if self.missing is not None and self.missing.shape != self.values.shape:
+            raise DatasetError("a number attribute and its missing marks differ in length")
+
+    @classmethod
+    def from_values(cls, values: Iterable[int | float | None]) -> Number:
+        """Integers stay int64 when every present value is one; None and NaN are missing."""
+        listed = list(values)
+        missing = np.array([v is None or v != v for v in listed], bool)
+        integral = all(isinstance(v, int | np.integer) for v in listed if v is not None)
+        filled = [0 if m else v for v, m in zip(listed, missing, strict=True)]
+        return cls(np.array(filled, np.int64 if integral else np.float64), missing if missing.any() else None)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def value(self, item: int) -> int | float | None:
+        return self.values[item].item() if self._present[item] else None
+
+    @cached_property
+    def _present(self) -> np.ndarray:
+        present = np.ones(len(self), bool) if self.missing is None else ~self.missing
+        if self.values.dtype == np.float64:
+            present &= ~np.isnan(self.values)
+        return present
+
+    @cached_property
+    def distinct(self) -> np.ndarray:
+        """The distinct present values, ascending."""
+        return np.unique(self.values[self._present])
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """(n,) int32: rank of each value among the distinct ones, -1 where missing."""
+        codes = np.searchsorted(self.distinct, self.values).astype(np.int32)
+        codes[~self._present] = -1
+        return codes
+
+    @cached_property
+    def postings(self) -> Postings:
+        return _postings_of_scalar(self.codes, len(self.distinct))
+
+    def code_intervals(
+        self, low: np.ndarray, high: np.ndarray, low_closed: bool = True, high_closed: bool = True
+    ) -> np.ndarray:
+        """(q, 2) int32 closed code intervals of the values between low (q,) and high (q,).
+
+        Bounds are int64 or float64; a NaN bound matches nothing.
+        """
+        first = self._values_below(low, "left" if low_closed else "right")
+        last = self._values_below(high, "right" if high_closed else "left") - 1
+        empty = (first > last) | np.isnan(low) | np.isnan(high)
+        return np.where(empty[:, None], (1, 0), np.stack([first, last], axis=1)).astype(np.int32)
+
+    def _values_below(self, bound: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+        """How many distinct values are below the bound ("left"), or not above it ("right")."""
+        if self.values.dtype == np.float64 or bound.dtype.kind != "f":
+            return np.searchsorted(self.distinct, bound, side)
+        # Integers are not compared as floats, which are inexact from 2**53 on: the bound is rounded.
+        rounded = np.ceil(bound) if side == "left" else np.floor(bound)
+        above, below = rounded >= 2.0**63, rounded < -(2.0**63)
+        inside = np.where(above | below | np.isnan(rounded), 0, rounded).astype(np.int64)
+        places = np.searchsorted(self.distinct, inside, side)
+        return np.where(above, len(self.distinct), np.where(below, 0, places))
+
+
+@dataclass(frozen=True)
+class LabelSet(_Vocabulary):
+    """A set of texts per item: item i has the codes indices[indptr[i]:indptr[i + 1]], ascending and
+    distinct. indptr (n + 1,) int64, indices (nnz,) int32 into vocabulary."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    vocabulary: list[str]
+    kind: ClassVar[str] = "set"
+
+    def __post_init__(self) -> None:
+        _check_codes("set", self.indices, self.vocabulary, lowest=0)
+        indptr = self.indptr
+        if len(indptr) == 0 or indptr[0] != 0 or indptr[-1] != len(self.indices) or (np.diff(indptr) < 0).any():
+            raise DatasetError("a set attribute's indptr must rise from 0 to the number of its indices")
+        rises = np.diff(self.indices) > 0
+        first_of_row = indptr[1:-1][(indptr[1:-1] > 0) & (indptr[1:-1] < len(self.indices))]
+        rises[first_of_row - 1] = True
+        if not rises.all():
+            raise DatasetError("a set attribute's indices must rise within each item")
+
+    @classmethod
+    def from_values(cls, values: Iterable[Iterable[str]]) -> LabelSet:
+        """Code sets of texts in sorted order of the vocabulary."""
+        rows = [set(row) for row in values]
+        vocabulary = sorted(set().union(*rows))
+        code = {v: i for i, v in enumerate(vocabulary)}
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=indptr[1:])
+        indices = [c for row in rows for c in sorted(code[v] for v in row)]
+        return cls(indptr, np.array(indices, np.int32), vocabulary)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def value(self, item: int) -> set[str]:
+        codes = self.indices[self.indptr[item] : self.indptr[item + 1]]
+        return {self.vocabulary[code] for code in codes}
+
+    @cached_property
+    def postings(self) -> Postings:
+        items = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.indptr))
+        return Postings.of(self.indices, items, len(self.vocabulary))
+
+
+def _check_codes(kind: str, codes: np.ndarray, vocabulary: Sequence[str], lowest: int) -> None:
+    if len(codes) and (codes.min() < lowest or codes.max() >= len(vocabulary)):
+        raise DatasetError(
+            f"a {kind} attribute has codes {codes.min()}..{codes.max()}; its vocabulary allows "
+            f"{lowest}..{len(vocabulary) - 1}"
+        )
+
+
+Column = Category | Number | LabelSet
+
+
+class Attributes(Mapping[str, Column]):
+    """The attributes of n items, by name."""
+
+    def __init__(self, columns: Mapping[str, Column], n: int) -> None:
+        for name, column in columns.items():
+            if len(column) != n:
+                raise DatasetError(f"attribute {name!r} has {len(column)} values for {n} items")
+        self.n = n
+        self._columns = dict(columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)

@@ -1,0 +1,50 @@
+"""Options and completions that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result files.",
+)
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Comma-separated names, each completed from a list that is made when it is needed."""
+
+    name = "name[,name]"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):
+            return value
+        return [name.strip() for name in value.split(",") if name.strip()]
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(before + comma + name) for name in self._known(ctx) if name.startswith(last)]
+
+    def _known(self, ctx: click.Context) -> list[str]:
+        if self.kind == "algorithm":
+            from fannsbench import registry
+
+            return ["all", *registry.plugins()]
+        from fannsbench import dataset
+
+        if self.kind == "dataset":
+            return list(dataset.available())
+        named = ctx.params.get("dataset") or dataset.DEFAULT
+        with dataset.Dataset.open(dataset.find(named if isinstance(named, str) else named[0])) as opened:
+            return ["all", *opened.workload_names]

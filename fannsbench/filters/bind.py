@@ -1,0 +1,289 @@
+"""Filters bound to the attributes of a data set and to the values that queries bring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number
+from fannsbench.errors import FilterError, UnknownNameError
+from fannsbench.filters.tree import (
+    And,
+    Between,
+    Contains,
+    Equals,
+    Leaf,
+    Node,
+    Not,
+    Operand,
+    Or,
+    Parameter,
+    leaves_of,
+)
+from fannsbench.kernels import match
+from fannsbench.kernels.match import Predicate
+from fannsbench.kernels.parallel import for_ranges
+
+if TYPE_CHECKING:
+    from fannsbench.filters.parse import Filter
+
+
+@dataclass(frozen=True)
+class BoundFilters:
+    """The filters of q queries over n items. Values are already encoded; matching is computed when a
+    method below is called, so what a plugin's `select` calls is what its selection is timed for."""
+
+    filter: Filter
+    attributes: Attributes
+    parameters: dict[str, np.ndarray]
+    """The q values of every parameter, as the queries brought them."""
+    predicate: Predicate
+    """For `fannsbench.kernels.match.matches` inside a kernel."""
+
+    def __len__(self) -> int:
+        return len(self.predicate.bounds)
+
+    def __getitem__(self, queries: slice) -> BoundFilters:
+        """The filters of some of the queries, as a view."""
+        return replace(
+            self,
+            parameters={name: values[queries] for name, values in self.parameters.items()},
+            predicate=self.predicate._replace(bounds=self.predicate.bounds[queries]),
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return self.attributes.n
+
+    def counts(self, threads: int = 1) -> np.ndarray:
+        """(q,) int64: how many items match each query; at once where the filter is one comparison."""
+        counts = np.empty(len(self), np.int64)
+        for_ranges(
+            len(self),
+            threads,
+            lambda a, b: match.count_matches(self.predicate, a, self.n, self._masks(), counts[a:b]),
+        )
+        return counts
+
+    def bitmaps(self, threads: int = 1) -> np.ndarray:
+        """(q, ceil(n / 8)) uint8: item i is bit i % 8 (lowest first) of byte i // 8."""
+        bitmaps = np.empty((len(self), (self.n + 7) // 8), np.uint8)
+        for_ranges(
+            len(self),
+            threads,
+            lambda a, b: match.fill_bitmaps(self.predicate, a, self.n, self._masks(), bitmaps[a:b]),
+        )
+        return bitmaps
+
+    def mask(self, query: int) -> np.ndarray:
+        """(n,) bool: the items that match one query."""
+        masks = self._masks()
+        match.fill_mask(self.predicate, query, self.n, masks)
+        return masks[0, : self.n].astype(bool)
+
+    def postings(self, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """indptr (q + 1,) int64 and ids int32: the matches of query j, ascending, are
+        ids[indptr[j]:indptr[j + 1]]."""
+        indptr = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(self.counts(threads), out=indptr[1:])
+        ids = np.empty(indptr[-1], np.int32)
+        for_ranges(
+            len(self),
+            threads,
+            lambda a, b: match.fill_postings(
+                self.predicate, a, indptr[a : b + 1], self.n, self._masks(), ids
+            ),
+        )
+        return indptr, ids
+
+    def violations(self, neighbors: np.ndarray) -> np.ndarray:
+        """(q, k) bool: which of the returned ids (-1 is none) do not match their query."""
+        found = np.zeros(neighbors.shape, bool)
+        match.count_violations(self.predicate, neighbors, found)
+        return found
+
+    def expression(self, query: int) -> Node:
+        """The tree of one query, every parameter replaced by its value."""
+
+        def value_of(operand: Any) -> Any:
+            if not isinstance(operand, Parameter):
+                return operand
+            value = self.parameters[operand.name][query]
+            return value.item() if isinstance(value, np.generic) else value
+
+        def filled(node: Node) -> Node:
+            match node:
+                case And(children):
+                    return And(tuple(filled(child) for child in children))
+                case Or(children):
+                    return Or(tuple(filled(child) for child in children))
+                case Not(child):
+                    return Not(filled(child))
+                case Between(low=low, high=high):
+                    return replace(node, low=value_of(low), high=value_of(high))
+                case Equals(value=value) | Contains(value=value):
+                    return replace(node, value=value_of(value))
+
+        return filled(self.filter.tree)
+
+    def _masks(self) -> np.ndarray:
+        depth = height = 0
+        for op in self.predicate.program:
+            height += 1 if op >= 0 else 0 if op == match.NOT else -1
+            depth = max(depth, height)
+        return np.zeros((depth, (self.n + 7) // 8 * 8), np.uint8)
+
+
+def bind(
+    filter_: Filter, attributes: Attributes, parameters: dict[str, np.ndarray], num_queries: int | None
+) -> BoundFilters:
+    """See `Filter.bind`."""
+    lengths = {name: len(values) for name, values in parameters.items() if name in filter_.parameters}
+    missing = [name for name in filter_.parameters if name not in parameters]
+    if missing:
+        raise FilterError(f"filter {filter_.text!r}: no values for ${missing[0]}; every query must bring one")
+    if num_queries is None:
+        if not lengths:
+            raise FilterError(f"filter {filter_.text!r} has no parameter; the number of queries must be given")
+        num_queries = next(iter(lengths.values()))
+    uneven = [name for name, length in lengths.items() if length != num_queries]
+    if uneven:
+        raise FilterError(
+            f"filter {filter_.text!r}: ${uneven[0]} has {lengths[uneven[0]]} values for {num_queries} queries"
+        )
+    leaves = list(leaves_of(filter_.tree))
+    for leaf in leaves:
+        if leaf.attribute not in attributes:
+            raise FilterError(
+                f"filter {filter_.text!r}: {UnknownNameError('attribute', leaf.attribute, attributes)}"
+            )
+    bounds = np.empty((num_queries, len(leaves), 2), np.int32)
+    for place, leaf in enumerate(leaves):
+        bounds[:, place] = _Encoder(filter_.text, leaf, parameters, num_queries).intervals(
+            attributes[leaf.attribute]
+        )
+    used = {name: parameters[name] for name in filter_.parameters}
+    return BoundFilters(filter_, attributes, used, _predicate(filter_.tree, leaves, attributes, bounds))
+
+
+@dataclass
+class _Encoder:
+    """The code intervals of one leaf for all queries."""
+
+    text: str
+    leaf: Leaf
+    parameters: dict[str, np.ndarray]
+    num_queries: int
+
+    def intervals(self, column: Column) -> np.ndarray:
+        match self.leaf, column:
+            case (Equals(value=value), Category()) | (Contains(value=value), LabelSet()):
+                return column.code_intervals(self.texts(value))  # type: ignore[call-arg,arg-type,union-attr]
+            case Equals(value=value), Number():
+                numbers = self.numbers(value)
+                return column.code_intervals(numbers, numbers)
+            case Between(low=low, high=high), Number():
+                return column.code_intervals(
+                    np.full(self.num_queries, -np.inf) if low is None else self.numbers(low),
+                    np.full(self.num_queries, np.inf) if high is None else self.numbers(high),
+                    self.leaf.low_closed,
+                    self.leaf.high_closed,
+                )
+        right = {
+            "category": "==, != or in [..]",
+            "number": "==, !=, <, <=, >, >= or in [..]",
+            "set": "value in attribute",
+        }[column.kind]
+        self.fail(f"{self.leaf.attribute} is a {column.kind}; it is compared by {right}")
+
+    def texts(self, operand: Operand) -> Any:
+        if isinstance(operand, Parameter):
+            return self.parameters[operand.name]
+        return [operand] * self.num_queries
+
+    def numbers(self, operand: Operand) -> np.ndarray:
+        if isinstance(operand, Parameter):
+            values = np.asarray(self.parameters[operand.name])
+            if values.dtype.kind not in "iufb":
+                self.fail(f"${operand.name} is text; {self.leaf.attribute} is a number")
+        elif isinstance(operand, str):
+            self.fail(f"{operand!r} is text; {self.leaf.attribute} is a number")
+        else:
+            values = np.full(self.num_queries, operand)
+        return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+
+    def fail(self, message: str) -> Any:
+        raise FilterError(f"filter {self.text!r}: {message}")
+
+
+def _predicate(tree: Node, leaves: list[Leaf], attributes: Attributes, bounds: np.ndarray) -> Predicate:
+    names = list(dict.fromkeys(leaf.attribute for leaf in leaves))
+    sets = [name for name in names if isinstance(attributes[name], LabelSet)]
+    scalars = [name for name in names if name not in sets]
+    postings = [attributes[name].postings for name in names]
+    starts_before = np.cumsum([0] + [len(p.starts) for p in postings])
+    ids_before = np.cumsum([0] + [len(p.ids) for p in postings])
+    set_columns: list[Any] = [attributes[name] for name in sets]
+    codes_before = np.cumsum([0] + [len(column.indices) for column in set_columns])
+    n = attributes.n
+    return Predicate(
+        program=np.array(_program(tree, iter(range(len(leaves)))), np.int32),
+        column=np.array(
+            [(sets if leaf.attribute in sets else scalars).index(leaf.attribute) for leaf in leaves], np.int32
+        ),
+        is_set=np.array([leaf.attribute in sets for leaf in leaves], bool),
+        bounds=bounds,
+        codes=_stacked([attributes[name].codes for name in scalars], (0, n), np.int32),  # type: ignore[union-attr]
+        row_starts=_stacked(
+            [c.indptr + before for c, before in zip(set_columns, codes_before, strict=False)],
+            (0, n + 1),
+            np.int64,
+        ),
+        row_codes=_joined([column.indices for column in set_columns], np.int32),
+        posting_column=np.array([starts_before[names.index(leaf.attribute)] for leaf in leaves], np.int64),
+        posting_starts=_joined(
+            [p.starts + before for p, before in zip(postings, ids_before, strict=False)], np.int64
+        ),
+        posting_ids=_joined([p.ids for p in postings], np.int32),
+        driver=np.array(_drivers(tree), np.int32),
+    )
+
+
+def _stacked(rows: list[np.ndarray], empty: tuple[int, int], dtype: type) -> np.ndarray:
+    return np.ascontiguousarray(np.stack(rows), dtype) if rows else np.zeros(empty, dtype)
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.ascontiguousarray(np.concatenate(parts), dtype) if parts else np.zeros(0, dtype)
+
+
+def _program(node: Node, numbers: Any) -> list[int]:
+    """Postfix form; leaves are numbered from left to right."""
+    match node:
+        case And(children) | Or(children):
+            joined = _program(children[0], numbers)
+            for child in children[1:]:
+                joined += [*_program(child, numbers), match_operator(node)]
+            return joined
+        case Not(child):
+            return [*_program(child, numbers), match.NOT]
+        case _:
+            return [next(numbers)]
+
+
+def match_operator(node: And | Or) -> int:
+    return match.AND if isinstance(node, And) else match.OR
+
+
+def _drivers(tree: Node) -> list[int]:
+    """Numbers of the leaves that every matching item satisfies: the leaf itself, or those joined by and."""
+    children = tree.children if isinstance(tree, And) else (tree,)
+    found, number = [], 0
+    for child in children:
+        if isinstance(child, Equals | Between | Contains):
+            found.append(number)
+        number += len(list(leaves_of(child)))
+    return found

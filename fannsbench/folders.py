@@ -1,0 +1,59 @@
+"""Where things lie: in a checkout beside the package, after an install in the user's own folders."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
+
+
+def bundled(name: str) -> Path:
+    """The folder `algorithms` or `datasets` that comes with fannsbench."""
+    return (CHECKOUT or PACKAGE) / name
+
+
+def user_datasets() -> Path:
+    """Where data sets are built and downloaded to: $FANNSBENCH_DATASETS, else the checkout's `datasets`,
+    else the user's data folder."""
+    if named := os.environ.get("FANNSBENCH_DATASETS"):
+        return Path(named)
+    return CHECKOUT / "datasets" if CHECKOUT else platformdirs.user_data_path("fannsbench") / "datasets"
+
+
+def user_plugins() -> list[Path]:
+    """Folders of the user's own algorithms, from $FANNSBENCH_PLUGINS (separated as in $PATH)."""
+    return [Path(f) for f in os.environ.get("FANNSBENCH_PLUGINS", "").split(os.pathsep) if f]
+
+
+def cache() -> Path:
+    """For what can be computed again: $FANNSBENCH_CACHE, else the user's cache folder."""
+    named = os.environ.get("FANNSBENCH_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("fannsbench")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` if the block succeeds, and vanishes if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

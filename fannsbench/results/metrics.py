@@ -1,0 +1,119 @@
+"""From neighbours and truth to figures. Computed when results are read, never stored in them.
+
+recall@k of a query = correct / min(k, matches), where correct counts the distinct returned items that match
+the filter and are no farther than the k-th true neighbour, so that ties are decided by distance. Queries
+that no item matches are left out (arXiv 2507.21989, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fannsbench.algorithm import Items, Metric
+from fannsbench.dataset import Dataset, Workload
+from fannsbench.filters import BoundFilters
+
+TIE_TOLERANCE = 1e-6
+"""Relative; distances of the truth are float32."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """recall (q,) float64, NaN where no item matches; repeated and not matching items, in all."""
+
+    recall: np.ndarray
+    duplicates: int
+    violations: int
+
+    @property
+    def mean_recall(self) -> float:
+        return float(np.nanmean(self.recall)) if np.isfinite(self.recall).any() else float("nan")
+
+
+class Judge:
+    """Judges answers to the workloads of one data set, which stays open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        with Dataset.open(path) as dataset:
+            self.metric = dataset.metric
+            self._workloads: dict[str, tuple[Workload, BoundFilters | None]] = {}
+            self.path = path
+
+    @cached_property
+    def items(self) -> Items:
+        with Dataset.open(self.path) as dataset:
+            return dataset.items()
+
+    @cached_property
+    def queries(self) -> np.ndarray:
+        with Dataset.open(self.path) as dataset:
+            return dataset.queries()
+
+    def workload(self, name: str) -> tuple[Workload, BoundFilters | None]:
+        """The workload and its filters. Raises UnknownNameError."""
+        if name not in self._workloads:
+            with Dataset.open(self.path) as dataset:
+                workload = dataset.workload(name)
+            self._workloads[name] = workload, workload.bind(self.items.attributes)
+        return self._workloads[name]
+
+    def judge(self, workload_name: str, neighbors: np.ndarray) -> Judged:
+        """neighbors (q, k) int32, the answers to the workload's first q queries."""
+        workload, filters = self.workload(workload_name)
+        q, k = neighbors.shape
+        wrong = filters[:q].violations(neighbors) if filters else np.zeros(neighbors.shape, bool)
+        repeated = _repeated(neighbors)
+        wanted = np.minimum(workload.matches[:q], k)
+        true = np.where(np.arange(k) < wanted[:, None], workload.neighbors[:q, :k], -1)
+        correct = _is_among(neighbors, true) & (neighbors >= 0)
+        doubtful = (neighbors >= 0) & ~correct & ~wrong & ~repeated & (wanted > 0)[:, None]
+        farthest = workload.distances[np.arange(q), np.maximum(wanted - 1, 0)].astype(np.float64)
+        correct[doubtful] = self._ties(neighbors, doubtful, farthest)
+        correct &= ~wrong & ~repeated
+        with np.errstate(invalid="ignore"):
+            recall = np.where(wanted > 0, np.minimum(correct.sum(axis=1), wanted) / wanted, np.nan)
+        return Judged(recall, int(repeated.sum()), int(wrong.sum()))
+
+    def _ties(self, neighbors: np.ndarray, doubtful: np.ndarray, farthest: np.ndarray) -> np.ndarray:
+        """For each doubtful place: is that item no farther than its query's k-th true neighbour?"""
+        rows = np.nonzero(doubtful)[0]
+        ids = neighbors[doubtful]
+        near = np.empty(len(ids), bool)
+        for first in range(0, len(ids), 10_000):
+            part = slice(first, first + 10_000)
+            own = distances(self.metric, self.queries[rows[part]], self.items.vectors[ids[part]])
+            limit = farthest[rows[part]]
+            near[part] = own <= limit + TIE_TOLERANCE * np.abs(limit)
+        return near
+
+
+def distances(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """(m,) float64 distances between rows of queries and items (m, d), computed directly."""
+    a, b = queries.astype(np.float64), items.astype(np.float64)
+    if metric is Metric.EUCLIDEAN:
+        return np.asarray(np.linalg.norm(a - b, axis=1))
+    product = (a * b).sum(axis=1)
+    if metric is Metric.INNER_PRODUCT:
+        return np.asarray(-product)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray(1.0 - product / np.where(norms > 0, norms, 1.0))
+
+
+def _repeated(neighbors: np.ndarray) -> np.ndarray:
+    """(q, k) bool: places whose id stands in the row before already."""
+    order = np.argsort(neighbors, axis=1, kind="stable")
+    ranked = np.take_along_axis(neighbors, order, axis=1)
+    again = np.zeros(neighbors.shape, bool)
+    again[:, 1:] = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)
+    repeated = np.zeros(neighbors.shape, bool)
+    np.put_along_axis(repeated, order, again, axis=1)
+    return repeated
+
+
+def _is_among(neighbors: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(q, k) bool: is each id in the same row of `true`?"""
+    return np.asarray((neighbors[:, :, None] == true[:, None, :]).any(axis=2))

@@ -1,0 +1,48 @@
+"""What a machine is: its name in the results folder and the facts stored with every result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+
+@cache
+def facts() -> dict[str, str | int]:
+    """Processor, usable cores, memory in bytes, system and Python."""
+    return {
+        "processor": _processor(),
+        "cores": len(usable_cores()),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def name() -> str:
+    """A readable fingerprint of processor, cores and memory, such as `amd-epyc-2c-24g`."""
+    about = facts()
+    processor = re.sub(r"\(r\)|\(tm\)|cpu|processor|@.*", "", str(about["processor"]).lower())
+    slug = re.sub(r"[^a-z0-9]+", "-", processor).strip("-") or "machine"
+    return f"{slug}-{about['cores']}c-{round(int(about['memory_bytes']) / 2**30)}g"
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,172 @@
+"""The process that measures: `INTERPRETER -m fannsbench.run.worker JOBFILE`.
+
+It builds once, then measures every search setting in interleaved rounds, and stores each setting's result
+after every round, so that whatever happens later, what was measured stays. It reports what it is at as JSON
+lines on its standard output; whatever a plugin prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fannsbench.algorithm import Algorithm, Items
+from fannsbench.attributes import Attributes
+from fannsbench.dataset import Dataset, Workload
+from fannsbench.errors import PluginError
+from fannsbench.filters import BoundFilters
+from fannsbench.registry import Plugin
+from fannsbench.results import store
+from fannsbench.results.store import BuildFigures, Result, Run
+from fannsbench.run import machine, memory, threads, timing
+from fannsbench.run.job import Job, Setting
+
+Report = Callable[..., None]
+
+
+def main() -> None:
+    """Entry point."""
+    _die_with_parent()
+    job = Job.model_validate_json(Path(sys.argv[1]).read_text())
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # also for what C libraries print
+
+    def report(event: str, **details: Any) -> None:
+        events.write(json.dumps({"event": event, **details}) + "\n")
+
+    with redirect_stdout(sys.stderr):
+        _Worker(job, report).run()
+    report("done")
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process if the executor vanishes (kill -9)."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
+class _Worker:
+    def __init__(self, job: Job, report: Report) -> None:
+        self.job = job
+        self.report = report
+        self.workloads: dict[str, tuple[Workload, BoundFilters | None]] = {}
+
+    def run(self) -> None:
+        job = self.job
+        algorithm_class = Plugin(job.algorithm, job.folder, job.package, "job").load()
+        with Dataset.open(job.dataset) as dataset:
+            self.metric = dataset.metric
+            workloads = {name: dataset.workload(name) for name in job.workloads}
+            used = {name for w in workloads.values() if w.filter for name in w.filter.attributes}
+            attributes = Attributes({name: dataset.attributes[name] for name in used}, dataset.n)
+            self.items = Items(dataset.items().vectors, attributes)
+            self.queries = dataset.queries()[: job.queries]
+        for name, workload in workloads.items():
+            bound = workload.bind(attributes)
+            self.workloads[name] = workload, None if bound is None else bound[: job.queries]
+        _read_through(self.items.vectors)
+        algorithm = algorithm_class(self.metric, job.seed, **job.build)
+        self.report("building")
+        self.build_figures = self.build(algorithm)
+        self.report("built", **vars(self.build_figures))
+        with threads.limited(job.threads):
+            algorithm.threads = job.threads
+            self.call_s = timing.empty_call_seconds()
+            for name in job.workloads:
+                self.measure(algorithm, name)
+
+    def build(self, algorithm: Algorithm) -> BuildFigures:
+        with threads.limited(self.job.build_threads):
+            algorithm.warm_up()
+            before = memory.anonymous_bytes()
+            memory.reset_peak()
+            began = perf_counter()
+            algorithm.build(self.items, self.job.build_threads)
+            seconds = perf_counter() - began
+            peak = memory.peak_bytes()
+            added = max(0, memory.anonymous_bytes() - before)
+        with tempfile.TemporaryDirectory(prefix="fannsbench-") as folder:
+            algorithm.save(Path(folder))
+            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        return BuildFigures(seconds, algorithm.preprocess_seconds, size, added, peak)
+
+    def measure(self, algorithm: Algorithm, workload: str) -> None:
+        results = {
+            setting: Result(
+                identity=setting.identity,
+                dataset_path=str(self.job.dataset),
+                machine=machine.facts(),
+                build=self.build_figures,
+                call_s=self.call_s,
+            )
+            for setting in self.job.settings
+            if setting.workload == workload
+        }
+        for number in range(self.job.runs):
+            for setting, result in list(results.items()):
+                self.report("measuring", setting=setting.output.name, run=number)
+                try:
+                    self.measure_once(algorithm, setting, result)
+                except Exception as error:
+                    del results[setting]
+                    self.report("failed", setting=setting.output.name, reason=reason_of(error),
+                                stderr=traceback.format_exc())  # fmt: skip
+                    continue
+                try:
+                    store.write(setting.output, result)
+                except OSError as error:
+                    self.report("unwritable", reason=f"{setting.output}: {error.strerror or error}")
+                    return
+                self.report("measured", setting=setting.output.name, run=number)
+
+    def measure_once(self, algorithm: Algorithm, setting: Setting, result: Result) -> None:
+        _, filters = self.workloads[setting.workload]
+        job, queries = self.job, self.queries
+        algorithm.configure(**setting.search)
+        few = slice(0, timing.WARM_UP_QUERIES)
+        timing.batch(algorithm, queries[few], job.k, None if filters is None else filters[few])
+        algorithm.configure(**setting.search)  # counters begin anew
+        memory.reset_peak()
+        ticks = threads.processor_ticks()
+        neighbors, select_seconds, search_seconds = timing.batch(algorithm, queries, job.k, filters)
+        result.threads_seen = max(result.threads_seen, threads.busy_since(ticks))
+        timing.check_ids(neighbors, len(self.items.vectors))
+        distances = algorithm.counters().get("distances", np.nan)
+        first = slice(0, timing.LATENCY_QUERIES)
+        latencies = timing.latencies(
+            algorithm, queries[first], job.k, None if filters is None else filters[first]
+        )
+        result.peak_search_bytes = max(result.peak_search_bytes, memory.peak_bytes())
+        result.runs.append(Run(neighbors, select_seconds, search_seconds, latencies, distances))
+
+
+def reason_of(error: BaseException) -> str:
+    """One line that says what went wrong; a plugin's broken promise speaks for itself."""
+    text = " ".join(str(error).split())
+    if isinstance(error, PluginError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _read_through(vectors: np.ndarray) -> None:
+    """Bring a memory-mapped file into the page cache, so that no build is charged for the disk."""
+    rows = max(1, (64 << 20) // vectors[0].nbytes)
+    for first in range(0, len(vectors), rows):
+        vectors[first : first + rows].max()
+
+
+if __name__ == "__main__":
+    main()
