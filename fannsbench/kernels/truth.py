@@ -9,9 +9,15 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit
 
 EUCLIDEAN, COSINE, INNER_PRODUCT = range(3)
+METRIC_CODES = {
+    Metric.EUCLIDEAN: EUCLIDEAN,
+    Metric.COSINE: COSINE,
+    Metric.INNER_PRODUCT: INNER_PRODUCT,
+}
 UNSCANNED = -1
 _BITS = 8
 
@@ -66,7 +72,9 @@ def distance(metric: int, query: np.ndarray, item: np.ndarray) -> float:
     if query_square == 0.0 or item_square == 0.0:
         return 1.0
     # Equal to 1 - cosine, without the loss of digits where that is small.
-    return _half_square_of_difference(query, 1.0 / math.sqrt(query_square), item, 1.0 / math.sqrt(item_square))
+    return _half_square_of_difference(
+        query, 1.0 / math.sqrt(query_square), item, 1.0 / math.sqrt(item_square)
+    )
 
 
 @jit

@@ -1,0 +1,1 @@
+"""Making data sets: builders, text embedding and exact ground truth."""

@@ -1,0 +1,32 @@
+"""Which data sets there are, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fannsbench import folders
+from fannsbench.errors import UnknownNameError
+
+DEFAULT = "wordnet-10k"
+_SUFFIXES = (".h5", ".hdf5")
+
+
+def find(name_or_path: str) -> Path:
+    """The file of a data set, given its path or its name in the bundled or the user's folder.
+
+    Raises UnknownNameError for a name that is in neither; a path need not exist."""
+    path = Path(name_or_path)
+    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+        return path
+    known = available()
+    if name_or_path not in known:
+        raise UnknownNameError("data set", name_or_path, known, "or give the path of an .h5 or .hdf5 file")
+    return known[name_or_path]
+
+
+def available() -> dict[str, Path]:
+    """All data sets in the bundled and the user's folder, by name; the user's own come before bundled ones
+    of the same name."""
+    places = (folders.bundled("datasets"), folders.user_datasets())
+    files = {p.stem: p for place in places for p in sorted(place.glob("[!.]*")) if p.suffix in _SUFFIXES}
+    return dict(sorted(files.items()))

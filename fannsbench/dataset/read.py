@@ -1,0 +1,303 @@
+"""Reading a data set file. Its structure is checked on opening, each part's content when it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from fannsbench import folders
+from fannsbench.algorithm import Items, Metric
+from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number, text_of
+from fannsbench.errors import DatasetError, FilterError, UnknownNameError
+from fannsbench.filters import BoundFilters, Filter, FilterKind
+
+SCHEMA = "fannsbench/1"
+UNFILTERED = "none"
+"""The name of the workload that every data set has."""
+
+_METRICS = {
+    "euclidean": Metric.EUCLIDEAN,
+    "angular": Metric.COSINE,
+    "cosine": Metric.COSINE,
+    "ip": Metric.INNER_PRODUCT,
+    "inner_product": Metric.INNER_PRODUCT,
+}
+_BLOCK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """Queries' filters and truth: neighbors (q, K) int32, -1 padded; distances (q, K) float32, inf padded;
+    matches (q,) int64, the number of items that satisfy each query's filter."""
+
+    name: str
+    filter: Filter | None
+    parameters: dict[str, np.ndarray]
+    neighbors: np.ndarray
+    distances: np.ndarray
+    matches: np.ndarray
+
+    @property
+    def kind(self) -> FilterKind | None:
+        return self.filter.kind if self.filter else None
+
+    @property
+    def depth(self) -> int:
+        """The largest k that the truth can judge."""
+        return int(self.neighbors.shape[1])
+
+    def bind(self, attributes: Attributes) -> BoundFilters | None:
+        """The filters of all queries; None for the unfiltered workload."""
+        if self.filter is None:
+            return None
+        return self.filter.bind(attributes, self.parameters, len(self.matches))
+
+
+class Dataset:
+    """An open data set file. Reading a part raises DatasetError where it is damaged or inconsistent."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        with self._reading():
+            if (schema := self.about("schema") or SCHEMA) != SCHEMA:  # ann-benchmarks' files name none
+                raise DatasetError(f"schema {schema!r}; this version reads {SCHEMA!r}")
+            if (distance := self.about("distance")) not in _METRICS:
+                raise DatasetError(f"distance {distance!r}; it must be one of {', '.join(_METRICS)}")
+            self.metric = _METRICS[distance]
+            self.name = self.about("name") or path.stem
+            self.vectors = _matrix(file, "train")
+            """The items' vectors, (n, d) of a float dtype, still on disk."""
+            self._test = _matrix(file, "test")
+            if self._test.shape[1] != self.dimension:
+                raise DatasetError(f"/test has {self._test.shape[1]} dimensions and /train {self.dimension}")
+
+    @classmethod
+    def open(cls, path: Path | str) -> Dataset:
+        """Raises DatasetError if there is no such file, or it is not a sound data set."""
+        path = Path(path)
+        try:
+            file = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise DatasetError(f"no data set file at {path}") from None
+        except OSError as error:
+            raise DatasetError(f"{path} is no readable HDF5 file (truncated or foreign): {error}") from None
+        try:
+            return cls(path, file)
+        except BaseException:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def n(self) -> int:
+        return int(self.vectors.shape[0])
+
+    @property
+    def dimension(self) -> int:
+        return int(self.vectors.shape[1])
+
+    @property
+    def num_queries(self) -> int:
+        return int(self._test.shape[0])
+
+    def about(self, key: str) -> str:
+        """One of the root attributes, such as description, source or license; "" if absent."""
+        return text_of(self._file.attrs.get(key, ""))
+
+    def items(self) -> Items:
+        """The items, vectors as float32: memory-mapped if they are stored so, else read."""
+        return Items(self._items_vectors(), self.attributes)
+
+    def _items_vectors(self) -> np.ndarray:
+        stored = self.vectors
+        offset = stored.id.get_offset()
+        with self._reading():
+            if stored.dtype == np.dtype("<f4") and offset is not None:
+                return np.memmap(self.path, np.float32, "r", offset, stored.shape).view(np.ndarray)
+            vectors = np.ascontiguousarray(stored[:], np.float32)
+            vectors.flags.writeable = False
+            return vectors
+
+    def queries(self) -> np.ndarray:
+        """(q, d) float32, C-contiguous."""
+        with self._reading():
+            return np.ascontiguousarray(self._test[:], np.float32)
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        with self._reading():
+            groups = _members(self._file, "attributes", h5py.Group)
+            return Attributes({name: _column(name, group) for name, group in groups.items()}, self.n)
+
+    @property
+    def workload_names(self) -> list[str]:
+        """All workloads, the unfiltered one first."""
+        with self._reading():
+            return [UNFILTERED, *_members(self._file, "workloads", h5py.Group)]
+
+    def workload(self, name: str) -> Workload:
+        """Raises UnknownNameError, or DatasetError if its parts do not fit together."""
+        with self._reading():
+            if name == UNFILTERED:
+                return self._workload(name, self._file, None, {}, np.full(self.num_queries, self.n, np.int64))
+            groups = _members(self._file, "workloads", h5py.Group)
+            if name not in groups:
+                raise UnknownNameError(f"workload of {self.name}", name, self.workload_names)
+            group = groups[name]
+            filter_ = Filter.parse(text_of(group.attrs.get("filter", "")))
+            stored = _members(group, "parameters", h5py.Dataset)
+            parameters = {parameter: _texts_or_numbers(part) for parameter, part in stored.items()}
+            return self._workload(name, group, filter_, parameters, _integers(group, "matches", np.int64))
+
+    def _workload(
+        self,
+        name: str,
+        group: h5py.Group,
+        filter_: Filter | None,
+        parameters: dict[str, np.ndarray],
+        matches: np.ndarray,
+    ) -> Workload:
+        neighbors = _integers(group, "neighbors", np.int32, ndim=2)
+        distances = np.ascontiguousarray(_part(group, "distances")[:], np.float32)
+        expected = (self.num_queries,)
+        if neighbors.shape != distances.shape or not neighbors.shape[:1] == matches.shape == expected:
+            raise DatasetError(
+                f"workload {name!r}: neighbors {neighbors.shape}, distances {distances.shape} and matches "
+                f"{matches.shape} must agree with {self.num_queries} queries"
+            )
+        for parameter, values in parameters.items():
+            if values.shape != expected:
+                raise DatasetError(
+                    f"workload {name!r}: ${parameter} has {values.shape} values for {expected} queries"
+                )
+        if neighbors.size and (neighbors.min() < -1 or neighbors.max() >= self.n):
+            raise DatasetError(
+                f"workload {name!r}: neighbors {neighbors.min()}..{neighbors.max()} of {self.n} items"
+            )
+        return Workload(name, filter_, parameters, neighbors, distances, matches)
+
+    @cached_property
+    def checksum(self) -> str:
+        """A hash of the whole file's bytes; remembered until the file changes. The first time, all vectors
+        are read as well and DatasetError is raised if one is not finite."""
+        stat = self.path.stat()
+        place = str(self.path.resolve())
+        identity = [place, stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        name = hashlib.blake2b(place.encode(), digest_size=12).hexdigest()
+        record = folders.cache() / "checksums" / f"{name}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # unknown or damaged: once more
+            known = json.loads(record.read_text())
+            if known["identity"] == identity:
+                return str(known["checksum"])
+        with self._reading():
+            _check_finite(self.vectors)
+            _check_finite(self._test)
+            with self.path.open("rb") as stream:
+                checksum = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        # A cache that cannot be written costs time only.
+        with contextlib.suppress(OSError), folders.whole_file(record) as temporary:
+            temporary.write_text(json.dumps({"identity": identity, "checksum": checksum}))
+        return checksum
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Puts the file's name before whatever turns out to be wrong in it."""
+        try:
+            yield
+        except (OSError, ValueError, FilterError, DatasetError) as error:
+            raise DatasetError(f"{self.path}: {error}") from None
+
+
+def _part(group: h5py.Group, name: str) -> h5py.Dataset:
+    part = group.get(name)
+    if not isinstance(part, h5py.Dataset):
+        raise DatasetError(f"there is no {group.name.rstrip('/')}/{name}")
+    return part
+
+
+def _members(group: h5py.Group, name: str, wanted: type) -> dict[str, Any]:
+    """What lies in a subgroup, which may be absent."""
+    if name not in group:
+        return {}
+    subgroup = group[name]
+    if not isinstance(subgroup, h5py.Group) or not all(isinstance(m, wanted) for m in subgroup.values()):
+        raise DatasetError(f"{subgroup.name} must be a group of {wanted.__name__.lower()}s")
+    return dict(subgroup)
+
+
+def _matrix(file: h5py.File, name: str) -> h5py.Dataset:
+    matrix = _part(file, name)
+    if matrix.ndim != 2 or matrix.dtype.kind != "f" or 0 in matrix.shape:
+        raise DatasetError(
+            f"/{name} is {matrix.dtype} {matrix.shape}; it must be a non-empty matrix of floats"
+        )
+    return matrix
+
+
+def _check_finite(vectors: h5py.Dataset) -> None:
+    rows = max(1, _BLOCK_BYTES // (vectors.shape[1] * 4))
+    for first in range(0, vectors.shape[0], rows):
+        with np.errstate(over="ignore"):
+            block = vectors[first : first + rows].astype(np.float32, copy=False)
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            raise DatasetError(
+                f"{vectors.name} row {first + int(np.argmin(finite))} holds NaN or infinite numbers"
+            )
+
+
+def _integers(group: h5py.Group, name: str, dtype: type[np.integer[Any]], ndim: int = 1) -> np.ndarray:
+    part = _part(group, name)
+    if part.dtype.kind not in "iu" or part.ndim != ndim:
+        raise DatasetError(
+            f"{part.name} is {part.dtype} {part.shape}; it must be {np.dtype(dtype)} of {ndim} dimension(s)"
+        )
+    values = part[:]
+    converted = np.ascontiguousarray(values, dtype)
+    if not np.array_equal(values, converted):
+        raise DatasetError(f"{part.name} holds numbers too large for {np.dtype(dtype)}")
+    return converted
+
+
+def _texts_or_numbers(part: h5py.Dataset) -> np.ndarray:
+    texts = h5py.check_string_dtype(part.dtype)
+    return np.asarray(part.asstr()[:], object) if texts else np.asarray(part[:])
+
+
+def _column(name: str, group: h5py.Group) -> Column:
+    def vocabulary() -> list[str]:
+        return list(_part(group, "vocabulary").asstr()[:])
+
+    kind = text_of(group.attrs.get("kind", ""))
+    try:
+        match kind:
+            case Category.kind:
+                return Category(_integers(group, "codes", np.int32), vocabulary())
+            case Number.kind:
+                missing = _part(group, "missing")[:].astype(bool) if "missing" in group else None
+                return Number(_part(group, "values")[:], missing)
+            case LabelSet.kind:
+                indptr, indices = _integers(group, "indptr", np.int64), _integers(group, "indices", np.int32)
+                return LabelSet(indptr, indices, vocabulary())
+    except (DatasetError, TypeError, ValueError) as error:
+        raise DatasetError(f"attribute {name!r}: {error}") from None
+    raise DatasetError(f"attribute {name!r} is of kind {kind!r}; known: category, number, set")
