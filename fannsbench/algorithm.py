@@ -34,7 +34,7 @@ class Metric(StrEnum):
     INNER_PRODUCT = "inner_product"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Items:
     """What an index is built on: `vectors` (n, d) float32, C-contiguous, read-only and possibly
     memory-mapped, and the `attributes` of the same n items."""
@@ -57,6 +57,8 @@ class Algorithm(ABC):
 
     threads: int = 1
     """How many threads `search` may use; the harness sets it before `configure`."""
+    preprocess_seconds: float = 0.0
+    """The part of the time of `build` that only sorted or encoded the data; `build` may set it."""
 
     def __init__(self, metric: Metric, seed: int) -> None:
         """A subclass adds its build parameters, by the names in params.toml, as keywords."""
@@ -65,10 +67,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def build(self, items: Items, threads: int) -> None:
-        """Build the index on `items` with at most `threads` threads. `self.preprocess_seconds` may be
-        set to the part of the time that only sorted or encoded the data."""
-
-    preprocess_seconds: float = 0.0
+        """Build the index on `items` with at most `threads` threads."""
 
     def configure(self) -> None:  # noqa: B027 - having no search parameters is a valid choice
         """Take the search parameters, by the names in params.toml, as keywords."""

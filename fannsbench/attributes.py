@@ -17,7 +17,7 @@ import numpy as np
 from fannsbench.errors import DatasetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Postings:
     """Inverted index: items having code c are ids[starts[c]:starts[c + 1]], ascending.
 
@@ -63,7 +63,7 @@ def text_of(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Category(_Vocabulary):
     """One of a fixed set of texts per item: codes (n,) int32 into vocabulary, -1 where missing."""
 
@@ -94,7 +94,7 @@ class Category(_Vocabulary):
         return _postings_of_scalar(self.codes, len(self.vocabulary))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number:
     """One number per item: values (n,) int64 or float64; missing (n,) bool, None where none is.
 
@@ -106,8 +106,11 @@ class Number:
     kind: ClassVar[str] = "number"
 
     def __post_init__(self) -> None:
-        if self.values.dtype not in (np.int64, np.float64):
-            raise DatasetError(f"a number attribute holds {self.values.dtype}; it must be int64 or float64")
+        if self.values.dtype not in (np.int64, np.float64) or self.values.ndim != 1:
+            raise DatasetError(
+                f"a number attribute holds {self.values.dtype} {self.values.shape}; "
+                "it must be int64 or float64 of one dimension"
+            )
         if self.missing is not None and self.missing.shape != self.values.shape:
             raise DatasetError("a number attribute and its missing marks differ in length")
 
@@ -116,8 +119,8 @@ class Number:
         """Integers stay int64 when every present value is one; None and NaN are missing."""
         listed = list(values)
         missing = np.array([v is None or v != v for v in listed], bool)
-        integral = all(isinstance(v, int | np.integer) for v in listed if v is not None)
         filled = [0 if m else v for v, m in zip(listed, missing, strict=True)]
+        integral = all(isinstance(v, int | np.integer) for v in filled)
         return cls(np.array(filled, np.int64 if integral else np.float64), missing if missing.any() else None)
 
     def __len__(self) -> int:
@@ -163,9 +166,12 @@ class Number:
 
     def _values_below(self, bound: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
         """How many distinct values are below the bound ("left"), or not above it ("right")."""
-        if self.values.dtype == np.float64 or bound.dtype.kind != "f":
+        if self.distinct.dtype == bound.dtype:
             return np.searchsorted(self.distinct, bound, side)
-        # Integers are not compared as floats, which are inexact from 2**53 on: the bound is rounded.
+        # Integers and floats differ from 2**53 on: the bound is rounded to the nearest value of the column's
+        # type that separates the same values.
+        if self.distinct.dtype == np.float64:
+            return np.searchsorted(self.distinct, _as_floats(bound, up=side == "left"), side)
         rounded = np.ceil(bound) if side == "left" else np.floor(bound)
         above, below = rounded >= 2.0**63, rounded < -(2.0**63)
         inside = np.where(above | below | np.isnan(rounded), 0, rounded).astype(np.int64)
@@ -173,7 +179,17 @@ class Number:
         return np.where(above, len(self.distinct), np.where(below, 0, places))
 
 
-@dataclass(frozen=True)
+def _as_floats(integers: np.ndarray, up: bool) -> np.ndarray:
+    """The float64 next to each int64, not below it (up) or not above it."""
+    floats = integers.astype(np.float64)
+    beyond = floats >= 2.0**63
+    back = np.where(beyond, 0, floats).astype(np.int64)
+    if up:
+        return np.where(~beyond & (back < integers), np.nextafter(floats, np.inf), floats)
+    return np.where(beyond | (back > integers), np.nextafter(floats, -np.inf), floats)
+
+
+@dataclass(frozen=True, eq=False)
 class LabelSet(_Vocabulary):
     """A set of texts per item: item i has the codes indices[indptr[i]:indptr[i + 1]], ascending and
     distinct. indptr (n + 1,) int64, indices (nnz,) int32 into vocabulary."""
@@ -186,7 +202,8 @@ class LabelSet(_Vocabulary):
     def __post_init__(self) -> None:
         _check_codes("set", self.indices, self.vocabulary, lowest=0)
         indptr = self.indptr
-        if len(indptr) == 0 or indptr[0] != 0 or indptr[-1] != len(self.indices) or (np.diff(indptr) < 0).any():
+        rising = len(indptr) > 0 and indptr[0] == 0 and (np.diff(indptr) >= 0).all()
+        if not rising or indptr[-1] != len(self.indices):
             raise DatasetError("a set attribute's indptr must rise from 0 to the number of its indices")
         rises = np.diff(self.indices) > 0
         first_of_row = indptr[1:-1][(indptr[1:-1] > 0) & (indptr[1:-1] < len(self.indices))]
@@ -224,6 +241,8 @@ def _check_codes(kind: str, codes: np.ndarray, vocabulary: Sequence[str], lowest
             f"a {kind} attribute has codes {codes.min()}..{codes.max()}; its vocabulary allows "
             f"{lowest}..{len(vocabulary) - 1}"
         )
+    if len(set(vocabulary)) < len(vocabulary):
+        raise DatasetError(f"a {kind} attribute has a vocabulary with the same text twice")
 
 
 Column = Category | Number | LabelSet

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 PACKAGE = Path(__file__).parent
-CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
+CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
 
 
 def bundled(name: str) -> Path:
@@ -29,7 +29,7 @@ def user_datasets() -> Path:
 
 def user_plugins() -> list[Path]:
     """Folders of the user's own algorithms, from $FANNSBENCH_PLUGINS (separated as in $PATH)."""
-    return [Path(f) for f in os.environ.get("FANNSBENCH_PLUGINS", "").split(os.pathsep) if f]
+    return [Path(f).absolute() for f in os.environ.get("FANNSBENCH_PLUGINS", "").split(os.pathsep) if f]
 
 
 def cache() -> Path:
@@ -48,7 +48,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

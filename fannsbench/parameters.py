@@ -5,7 +5,7 @@
     libraries = ["hnswlib"]            # PyPI names; their versions are recorded with every result
     interpreter = "/opt/x/bin/python"  # only where another Python than fannsbench's must run it
 
-    [build.M]
+    [build.M]                          # an argument of the plugin's __init__; [search.x] of configure
     type = "int"                       # int, float, bool or str
     default = 16
     values = [8, 16, 32]               # ordered: what a sweep or a search walks along
@@ -18,15 +18,19 @@
 
     [presets.paper]
     M = 32
+
+Where another interpreter is named, fannsbench's own still imports `plugin.py` to learn what the algorithm
+serves, so the plugin imports its library where it uses it.
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fannsbench.errors import PluginError, UnknownNameError, UserError
 
@@ -38,13 +42,13 @@ _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 class Parameter(BaseModel):
-    """One declared parameter."""
+    """One declared parameter; its default and values are of its type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["int", "float", "bool", "str"]
     default: Value
-    values: list[Value]
+    values: list[Value] = Field(min_length=1)
     help: str
     minimum: float | None = None
     maximum: float | None = None
@@ -52,8 +56,11 @@ class Parameter(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        for value in (self.default, *self.values):
-            self.check("value", value)
+        try:
+            self.default = self.check("default", self.default)
+            self.values = [self.check("values", value) for value in self.values]
+        except UserError as error:
+            raise ValueError(error) from None  # pydantic adds the place
         return self
 
     def check(self, name: str, value: Any) -> Value:
@@ -64,25 +71,24 @@ class Parameter(BaseModel):
         if type(value) is not wanted:
             raise UserError(f"{name} must be {self.type}, not {value!r}")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            low, high = self.minimum, self.maximum
-            if not (low is None or value >= low) or not (high is None or value <= high):
-                raise UserError(f"{name}={value} is out of range {_range(low, high)}")
-        return value  # type: ignore[no-any-return]
+            if not math.isfinite(value):
+                raise UserError(f"{name}={value} is not a finite number")
+            if self.minimum is not None and value < self.minimum:
+                raise UserError(f"{name}={value} is too small; it is at least {self.minimum:g}")
+            if self.maximum is not None and value > self.maximum:
+                raise UserError(f"{name}={value} is too large; it is at most {self.maximum:g}")
+        return cast(Value, value)
 
     def read(self, name: str, text: str) -> Value:
         """The value that a command line's text stands for; raises UserError."""
         try:
             if self.type == "bool":
                 return {"true": True, "false": False}[text.strip().lower()]
-            value: Value = _TYPES[self.type](text.strip())
+            value = _TYPES[self.type](text.strip())
         except (ValueError, KeyError):
             expected = "true or false" if self.type == "bool" else f"of type {self.type}"
             raise UserError(f"{name}={text} is not {expected}") from None
         return self.check(name, value)
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return f"{'..' if low is None else f'{low:g} to '}{'..' if high is None else f'{high:g}'}"
 
 
 class Declaration(BaseModel):
@@ -111,7 +117,7 @@ class Declaration(BaseModel):
     def read(cls, path: Path) -> Declaration:
         """Raises PluginError with the place of what is wrong."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
+            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
         except OSError as error:
             raise PluginError(f"{path}: {error.strerror}; a plugin declares its parameters there") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -119,7 +125,8 @@ class Declaration(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise PluginError(f"{path}: {place}: {first['msg']}") from None
+            message = first["msg"].removeprefix("Value error, ")
+            raise PluginError(f"{path}: {place}: {message}") from None
         except UserError as error:
             raise PluginError(f"{path}: {error}") from None
 

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fannsbench import folders
+from fannsbench import algorithms, folders
 from fannsbench.errors import PluginError, UnknownNameError
 from fannsbench.parameters import Declaration
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "fannsbench.algorithms"
 _PACKAGE = "fannsbench.algorithms"
+_PRINT_VERSIONS = """
+import importlib.metadata, json, sys
+print(json.dumps([importlib.metadata.version(name) for name in sys.argv[1:]]))
+"""
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,22 @@ class Plugin:
         """The plugin's class. Raises PluginError if it cannot be imported or is not a single Algorithm."""
         from fannsbench.algorithm import Algorithm
 
+        if self.package.startswith(f"{_PACKAGE}.") and str(self.folder.parent) not in algorithms.__path__:
+            algorithms.__path__.append(str(self.folder.parent))
+        importlib.invalidate_caches()
         try:
             module = importlib.import_module(f"{self.package}.plugin")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            message = " ".join(str(error).split())
             raise PluginError(
-                f"algorithm {self.name!r} ({self.folder}): {type(error).__name__}: {error}"
+                f"algorithm {self.name!r} ({self.folder}): {type(error).__name__}: {message}"
             ) from error
+        imported = Path(module.__file__ or "").resolve().parent
+        if imported != self.folder.resolve():
+            raise PluginError(
+                f"algorithm {self.name!r} ({self.folder}) is hidden by {imported}, which is called the same; "
+                "rename its folder"
+            )
         classes = [
             value
             for value in vars(module).values()
@@ -70,7 +84,8 @@ class Plugin:
         ]
         if len(classes) != 1:
             raise PluginError(
-                f"{self.folder / 'plugin.py'} defines {len(classes)} subclasses of Algorithm; it must define one"
+                f"{self.folder / 'plugin.py'} defines {len(classes)} subclasses of Algorithm; "
+                "it must define one"
             )
         return classes[0]
 
@@ -87,40 +102,52 @@ class Plugin:
     @cached_property
     def source_hash(self) -> str:
         """Changes whenever code that the plugin runs changes: its folder, and, where it uses them, the
-        `_` folders beside it and fannsbench's kernels."""
-        own = sorted(p for p in self.folder.rglob("*") if p.suffix in (".py", ".toml"))
-        text = b"".join(path.read_bytes() for path in own)
-        shared = [f for f in self.folder.parent.glob("_*") if f".{f.name}".encode() in text and f.is_dir()]
-        if b"fannsbench.kernels" in text:
-            shared.append(folders.PACKAGE / "kernels")
-        digest = hashlib.blake2b(text, digest_size=8)
-        for path in sorted(path for folder in shared for path in folder.rglob("*.py")):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        `_` folders and other plugins beside it, and fannsbench's kernels."""
+        beside = self.folder.parent
+        shared = {place.name: place for place in sorted(beside.glob("_[!_]*")) if place.is_dir()}
+        plugins = (path.parent for path in sorted(beside.glob("[!_.]*/plugin.py")))
+        shared |= {f"algorithms.{place.name}.": place for place in plugins if place != self.folder}
+        shared["fannsbench.kernels"] = folders.PACKAGE / "kernels"
+        text = _sources(self.folder)
+        while used := [name for name in shared if name.encode() in text]:
+            text += b"".join(_sources(shared.pop(name)) for name in used)
+        return hashlib.blake2b(text, digest_size=8).hexdigest()
 
     def library_versions(self) -> dict[str, str]:
         """Versions of the libraries that params.toml names, as its interpreter sees them.
 
         Raises PluginError if one is not installed."""
-        return dict(_versions(self.name, self.interpreter, tuple(self.declaration.libraries)))
+        libraries = tuple(self.declaration.libraries)
+        try:
+            return dict(zip(libraries, _versions(self.interpreter, libraries), strict=True))
+        except PluginError as error:
+            raise PluginError(f"algorithm {self.name!r}: {error}") from None
+
+
+def _sources(folder: Path) -> bytes:
+    """Names and contents of the code in a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml"))
+    return b"".join(f"{path.relative_to(folder)}\n".encode() + path.read_bytes() for path in files)
 
 
 @functools.cache
-def _versions(name: str, interpreter: str, libraries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _versions(interpreter: str, libraries: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises PluginError if a library is not installed or the interpreter does not run."""
+    if interpreter == sys.executable:
+        try:
+            return tuple(importlib.metadata.version(library) for library in libraries)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise PluginError(f"it needs {error.name}; pip install {error.name}") from None
     try:
-        if interpreter == sys.executable:
-            return tuple((library, importlib.metadata.version(library)) for library in libraries)
-        code = "import sys, json, importlib.metadata as m; print(json.dumps([m.version(a) for a in sys.argv[1:]]))"
-        answer = subprocess.run(
-            [interpreter, "-c", code, *libraries], capture_output=True, text=True, check=False, timeout=60
-        )
-        if answer.returncode:
-            raise PluginError(f"algorithm {name!r}: {interpreter}: {answer.stderr.strip().splitlines()[-1]}")
-        return tuple(zip(libraries, json.loads(answer.stdout), strict=True))
-    except importlib.metadata.PackageNotFoundError as error:
-        raise PluginError(f"algorithm {name!r} needs {error.name}; pip install {error.name}") from None
-    except OSError as error:
-        raise PluginError(f"algorithm {name!r}: interpreter {interpreter}: {error.strerror}") from None
+        command = [interpreter, "-c", _PRINT_VERSIONS, *libraries]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return tuple(json.loads(answer.stdout))
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines()
+        problem = said[-1] if said else f"exit code {error.returncode}"
+    except (OSError, ValueError, TypeError, subprocess.TimeoutExpired) as error:
+        problem = f"it does not run as a Python ({type(error).__name__})"
+    raise PluginError(f"interpreter {interpreter}: {problem}")
 
 
 def plugins() -> dict[str, Plugin]:
@@ -149,10 +176,6 @@ def from_folder(folder: Path) -> Plugin:
     folder = folder.resolve()
     if not (folder / "plugin.py").is_file():
         raise PluginError(f"{folder} has no plugin.py; a plugin is a folder with plugin.py and params.toml")
-    import fannsbench.algorithms as package
-
-    if str(folder.parent) not in package.__path__:
-        package.__path__.append(str(folder.parent))
     return _of_folder(folder, "given folder")
 
 
@@ -163,10 +186,20 @@ def _candidates() -> Iterator[Plugin]:
         for declaration in sorted(place.glob("[!_.]*/plugin.py")):
             yield _of_folder(declaration.parent, origin)
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        spec = importlib.util.find_spec(point.value)
-        if spec and spec.submodule_search_locations:
-            origin = f"entry point of {point.dist.name if point.dist else point.value}"
-            yield Plugin(point.name, Path(next(iter(spec.submodule_search_locations))), point.value, origin)
+        origin = f"entry point of {point.dist.name if point.dist else point.module}"
+        yield Plugin(point.name, _folder_of(point), point.module, origin)
+
+
+def _folder_of(point: importlib.metadata.EntryPoint) -> Path:
+    """Where an entry point's package lies, also if it, or a package around it, cannot be imported."""
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except Exception:
+        spec = None
+    if spec and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    relative = point.module.replace(".", "/")
+    return Path(str(point.dist.locate_file(relative))) if point.dist else Path(relative)
 
 
 def _of_folder(folder: Path, origin: str) -> Plugin:

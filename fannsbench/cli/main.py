@@ -9,7 +9,7 @@ import sys
 import click
 
 from fannsbench import __version__
-from fannsbench.errors import UserError
+from fannsbench.errors import UnknownNameError, UserError
 
 _COMMANDS = {
     "run": "Measure algorithms and store the results.",
@@ -32,6 +32,13 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"fannsbench.cli.{name}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise UnknownNameError("command", args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -50,12 +57,16 @@ def commands() -> None:
 def main() -> None:
     """Entry point. Exit code 2: the user can mend it; 1: something failed; 130: interrupted."""
     try:
-        sys.exit(commands(standalone_mode=False))
+        sys.exit(commands(prog_name="fannsbench", standalone_mode=False))
     except UserError as error:
-        click.echo(f"fannsbench: {' '.join(str(error).split())}", err=True)
+        _say(str(error))
         sys.exit(2)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _say(error.format_message(), context.command_path if context else "fannsbench")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("fannsbench: interrupted", err=True)
@@ -63,3 +74,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         sys.exit(0)
+
+
+def _say(message: str, who: str = "fannsbench") -> None:
+    click.echo(f"{who}: {' '.join(message.split())}", err=True)

@@ -28,7 +28,7 @@ class Names(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         if isinstance(value, list):
             return value
-        return [name.strip() for name in value.split(",") if name.strip()]
+        return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

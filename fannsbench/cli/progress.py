@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from fannsbench.run.job import Job
+from fannsbench.run.job import Job, Setting
 
 
 class RunProgress:
@@ -28,6 +29,8 @@ class RunProgress:
             TextColumn("left"), TimeRemainingColumn(), console=self.console, transient=True,
         )  # fmt: skip
         self.bar = self.progress.add_task("", total=sum(len(job.settings) * job.runs for job in jobs))
+        self.done: dict[Setting, int] = {}
+        """Repetitions; fewer than before after a crash, which costs the other settings theirs."""
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -42,18 +45,29 @@ class RunProgress:
         """An `executor.Observer`."""
         match event["event"]:
             case "waiting":
-                self.console.print(f"another run ({event['owner']}) measures on this machine; waiting")
+                self.line(f"another run ({event['owner']}) measures on this machine; waiting")
             case "building":
-                self.progress.update(self.bar, description=f"building {job.label}")
+                self.describe(f"building {job.label}")
             case "built":
-                self.console.print(f"built {job.label} in {event['build_s']:.2f} s", highlight=False)
+                self.line(f"built {job.label} in {event['build_s']:.2f} s")
             case "measuring":
                 setting, run = event["setting"], event["run"]
-                text = f"{job.algorithm} {setting.label}, repetition {run + 1} of {job.runs}"
-                self.progress.update(self.bar, description=text)
+                self.describe(f"{job.algorithm} {setting.label}, repetition {run + 1} of {job.runs}")
             case "measured":
-                self.progress.advance(self.bar)
+                self.advance(event["setting"], event["run"] + 1)
+            case "stored":
+                self.advance(event["setting"], job.runs)
+                self.line(f"stored by another run: {job.label} {event['setting'].label}")
             case "failed":
-                self.progress.advance(self.bar, job.runs)
-                self.console.print(f"failed: {job.label} {event['setting'].label}: {event['reason']}",
-                                   highlight=False)  # fmt: skip
+                self.advance(event["setting"], job.runs)
+                self.line(f"failed: {job.label} {event['setting'].label}: {event['reason']}")
+
+    def line(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def describe(self, text: str) -> None:
+        self.progress.update(self.bar, description=escape(text))
+
+    def advance(self, setting: Setting, repetitions: int) -> None:
+        self.done[setting] = repetitions
+        self.progress.update(self.bar, completed=sum(self.done.values()))

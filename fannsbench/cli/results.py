@@ -73,6 +73,7 @@ def _print(rows: pd.DataFrame) -> None:
     import pandas as pd
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from fannsbench.results.summary import number
@@ -80,7 +81,8 @@ def _print(rows: pd.DataFrame) -> None:
     if rows.empty:
         raise UserError("no results match; `fannsbench run` makes some")
     for (machine, dataset), part in rows.groupby(["machine", "dataset"]):
-        table = Table(title=f"{dataset} on {machine}", title_justify="left", box=box.SIMPLE_HEAD)
+        title = escape(f"{dataset} on {machine}") if dataset else "files of no data set"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         table.add_column("workload", no_wrap=True)
         table.add_column("algorithm, build, search", overflow="fold")
         for heading in ("recall", "QPS", "±", "p99 ms"):
@@ -88,8 +90,8 @@ def _print(rows: pd.DataFrame) -> None:
         for row in part.to_dict("records"):
             trouble = "" if row["status"] == "ok" else f"; {row['status']}: {row['reason']}"
             table.add_row(
-                row["workload"],
-                " ".join(filter(None, (row["algorithm"], row["build"], row["search"]))) + trouble,
+                escape(row["workload"]),
+                escape(" ".join(filter(None, (row["algorithm"], row["build"], row["search"]))) + trouble),
                 "-" if pd.isna(row["recall"]) else f"{row['recall']:.4f}",
                 *(number(row[column]) for column in ("qps", "qps_std", "p99_ms")),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fannsbench.cli.options import RESULTS, Names
+from fannsbench.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +50,11 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 @click.option("--sweep", "sweeps", type=_Assignment(), multiple=True, help="Sweep one: ef=10,20,40.")
 @click.option("--preset", help="A named setting of `fannsbench algorithms show`.")
 @click.option("--queries", type=click.IntRange(1), help="Only the first N queries.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds for one build, or one repetition.")
-@click.option("--memory-limit", type=float, metavar="GB", help="For a worker.  [default: 90 % of memory]")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one build, or one repetition.")
+@click.option(
+    "--memory-limit", type=click.FloatRange(0, min_open=True), metavar="GB",
+    help="For a worker.  [default: 90 % of memory]",
+)  # fmt: skip
 @RESULTS
 @click.option("--retry", type=click.Choice(["failed", "all"]), help="Measure these again.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every build.")
@@ -77,6 +81,12 @@ def run(
     from fannsbench.dataset import find
     from fannsbench.run import executor, plan
 
+    if not algorithms:
+        raise click.BadParameter("name an algorithm, or all", param_hint="--algo")
+    names = [name for name, _ in (*fixed, *sweeps)]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{name} is given {names.count(name)} times; give it one --set or one --sweep")
     options["build_threads"] = options["build_threads"] or 0
     request = plan.Request(
         algorithms=algorithms,
@@ -107,7 +117,8 @@ def _execute(planned: Plan, limits: Any, results: Path) -> None:
     from fannsbench.cli.progress import RunProgress
     from fannsbench.run import executor
 
-    executor.check_writable(results)
+    if planned.jobs:
+        executor.check_writable(results)
     with RunProgress(planned.jobs) as progress:
         for job in planned.jobs:
             executor.execute(job, limits, progress.observe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from fannsbench.filters.parse import Filter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BoundFilters:
     """The filters of q queries over n items. Values are already encoded; matching is computed when a
     method below is called, so what a plugin's `select` calls is what its selection is timed for."""
@@ -45,8 +46,8 @@ class BoundFilters:
     def __len__(self) -> int:
         return len(self.predicate.bounds)
 
-    def __getitem__(self, queries: slice) -> BoundFilters:
-        """The filters of some of the queries, as a view."""
+    def __getitem__(self, queries: slice | np.ndarray) -> BoundFilters:
+        """The filters of some of the queries: a slice, as a view, or an array of their numbers."""
         return replace(
             self,
             parameters={name: values[queries] for name, values in self.parameters.items()},
@@ -84,11 +85,11 @@ class BoundFilters:
         match.fill_mask(self.predicate, query, self.n, masks)
         return masks[0, : self.n].astype(bool)
 
-    def postings(self, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def postings(self, threads: int = 1, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """indptr (q + 1,) int64 and ids int32: the matches of query j, ascending, are
-        ids[indptr[j]:indptr[j + 1]]."""
+        ids[indptr[j]:indptr[j + 1]]. `counts`: what `counts()` gave, where it is known already."""
         indptr = np.zeros(len(self) + 1, np.int64)
-        np.cumsum(self.counts(threads), out=indptr[1:])
+        np.cumsum(self.counts(threads) if counts is None else counts, out=indptr[1:])
         ids = np.empty(indptr[-1], np.int32)
         for_ranges(
             len(self),
@@ -147,7 +148,9 @@ def bind(
         raise FilterError(f"filter {filter_.text!r}: no values for ${missing[0]}; every query must bring one")
     if num_queries is None:
         if not lengths:
-            raise FilterError(f"filter {filter_.text!r} has no parameter; the number of queries must be given")
+            raise FilterError(
+                f"filter {filter_.text!r} has no parameter; the number of queries must be given"
+            )
         num_queries = next(iter(lengths.values()))
     uneven = [name for name, length in lengths.items() if length != num_queries]
     if uneven:
@@ -180,26 +183,28 @@ class _Encoder:
 
     def intervals(self, column: Column) -> np.ndarray:
         match self.leaf, column:
-            case (Equals(value=value), Category()) | (Contains(value=value), LabelSet()):
-                return column.code_intervals(self.texts(value))  # type: ignore[call-arg,arg-type,union-attr]
+            case Equals(value=value), Category():
+                return column.code_intervals(self.texts(value))
+            case Contains(value=value), LabelSet():
+                return column.code_intervals(self.texts(value))
             case Equals(value=value), Number():
                 numbers = self.numbers(value)
                 return column.code_intervals(numbers, numbers)
-            case Between(low=low, high=high), Number():
+            case Between(_, low, high, low_closed, high_closed), Number():
                 return column.code_intervals(
                     np.full(self.num_queries, -np.inf) if low is None else self.numbers(low),
                     np.full(self.num_queries, np.inf) if high is None else self.numbers(high),
-                    self.leaf.low_closed,
-                    self.leaf.high_closed,
+                    low_closed,
+                    high_closed,
                 )
         right = {
             "category": "==, != or in [..]",
             "number": "==, !=, <, <=, >, >= or in [..]",
             "set": "value in attribute",
         }[column.kind]
-        self.fail(f"{self.leaf.attribute} is a {column.kind}; it is compared by {right}")
+        raise self.error(f"{self.leaf.attribute} is a {column.kind}; it is compared by {right}")
 
-    def texts(self, operand: Operand) -> Any:
+    def texts(self, operand: Operand) -> Iterable[Any]:
         if isinstance(operand, Parameter):
             return self.parameters[operand.name]
         return [operand] * self.num_queries
@@ -207,16 +212,17 @@ class _Encoder:
     def numbers(self, operand: Operand) -> np.ndarray:
         if isinstance(operand, Parameter):
             values = np.asarray(self.parameters[operand.name])
-            if values.dtype.kind not in "iufb":
-                self.fail(f"${operand.name} is text; {self.leaf.attribute} is a number")
-        elif isinstance(operand, str):
-            self.fail(f"{operand!r} is text; {self.leaf.attribute} is a number")
+            shown = f"${operand.name} holds {values.dtype}"
         else:
             values = np.full(self.num_queries, operand)
-        return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+            shown = f"{operand!r} is text"
+        for number in (np.int64, np.float64):
+            if np.can_cast(values.dtype, number) and values.dtype != np.uint64:
+                return values.astype(number)
+        raise self.error(f"{shown}; {self.leaf.attribute} is a number, compared with int64 or float64")
 
-    def fail(self, message: str) -> Any:
-        raise FilterError(f"filter {self.text!r}: {message}")
+    def error(self, message: str) -> FilterError:
+        return FilterError(f"filter {self.text!r}: {message}")
 
 
 def _predicate(tree: Node, leaves: list[Leaf], attributes: Attributes, bounds: np.ndarray) -> Predicate:
@@ -227,6 +233,7 @@ def _predicate(tree: Node, leaves: list[Leaf], attributes: Attributes, bounds: n
     starts_before = np.cumsum([0] + [len(p.starts) for p in postings])
     ids_before = np.cumsum([0] + [len(p.ids) for p in postings])
     set_columns: list[Any] = [attributes[name] for name in sets]
+    scalar_columns: list[Any] = [attributes[name] for name in scalars]
     codes_before = np.cumsum([0] + [len(column.indices) for column in set_columns])
     n = attributes.n
     return Predicate(
@@ -236,7 +243,7 @@ def _predicate(tree: Node, leaves: list[Leaf], attributes: Attributes, bounds: n
         ),
         is_set=np.array([leaf.attribute in sets for leaf in leaves], bool),
         bounds=bounds,
-        codes=_stacked([attributes[name].codes for name in scalars], (0, n), np.int32),  # type: ignore[union-attr]
+        codes=_stacked([column.codes for column in scalar_columns], (0, n), np.int32),
         row_starts=_stacked(
             [c.indptr + before for c, before in zip(set_columns, codes_before, strict=False)],
             (0, n + 1),
@@ -260,22 +267,18 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(parts), dtype) if parts else np.zeros(0, dtype)
 
 
-def _program(node: Node, numbers: Any) -> list[int]:
+def _program(node: Node, numbers: Iterator[int]) -> list[int]:
     """Postfix form; leaves are numbered from left to right."""
     match node:
         case And(children) | Or(children):
             joined = _program(children[0], numbers)
             for child in children[1:]:
-                joined += [*_program(child, numbers), match_operator(node)]
+                joined += [*_program(child, numbers), match.AND if isinstance(node, And) else match.OR]
             return joined
         case Not(child):
             return [*_program(child, numbers), match.NOT]
         case _:
             return [next(numbers)]
-
-
-def match_operator(node: And | Or) -> int:
-    return match.AND if isinstance(node, And) else match.OR
 
 
 def _drivers(tree: Node) -> list[int]:

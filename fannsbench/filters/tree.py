@@ -105,17 +105,20 @@ def _one_range(one: Node, other: Node) -> Between:
     return Between(one.attribute, below.low, above.high, below.low_closed, above.high_closed)
 
 
+_SINGLE: dict[type[Node], FilterKind] = {
+    Equals: FilterKind.EM,
+    Between: FilterKind.R,
+    Contains: FilterKind.EMIS,
+}
+_SEVERAL = {FilterKind.EM: FilterKind.MEM, FilterKind.R: FilterKind.MR, FilterKind.EMIS: FilterKind.MEMIS}
+
+
 def kind_of(node: Node) -> FilterKind:
     """The kind, derived from the form alone."""
-    single = {Equals: FilterKind.EM, Between: FilterKind.R, Contains: FilterKind.EMIS}
-    several = {Equals: FilterKind.MEM, Between: FilterKind.MR, Contains: FilterKind.MEMIS}
-    if type(node) in single:
-        return single[type(node)]  # type: ignore[index]
     if isinstance(node, And):
-        types = {type(child) for child in node.children}
-        if len(types) == 1 and types <= several.keys():
-            return several[types.pop()]  # type: ignore[index]
-    return FilterKind.C
+        kinds = {kind_of(child) for child in node.children}
+        return _SEVERAL.get(kinds.pop(), FilterKind.C) if len(kinds) == 1 else FilterKind.C
+    return _SINGLE.get(type(node), FilterKind.C)
 
 
 def leaves_of(node: Node) -> Iterator[Leaf]:

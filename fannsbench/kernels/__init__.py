@@ -6,29 +6,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
-import platformdirs
+
+from fannsbench import folders
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _sources_digest() -> str:
-    package = Path(__file__).parent.parent
-    folders = [package / "kernels", package / "algorithms", package.parent / "algorithms"]
-    folders += [Path(f) for f in os.environ.get("FANNSBENCH_PLUGINS", "").split(os.pathsep) if f]
+    places = [folders.PACKAGE / "kernels", folders.bundled("algorithms"), *folders.user_plugins()]
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for source in sorted(path for folder in folders for path in folder.rglob("*.py")):
+    for source in sorted(path for place in places for path in place.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(  # type: ignore[attr-defined]
-        platformdirs.user_cache_path("fannsbench") / "kernels" / _sources_digest()
-    )
+    numba.config.CACHE_DIR = str(folders.cache() / "kernels" / _sources_digest())  # type: ignore[attr-defined]
 
 
 def jit(function: _Function) -> _Function:
@@ -36,5 +32,12 @@ def jit(function: _Function) -> _Function:
 
     Division by zero and overflow follow C; no fast-math, so that inf and nan keep their meaning.
     """
-    compiled: _Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def jit_reordering(function: _Function) -> _Function:
+    """As `jit`, but sums may be reordered and contracted, so that they use whole vector registers."""
+    reordering = {"reassoc", "contract"}
+    return cast(
+        _Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=reordering)(function)
+    )

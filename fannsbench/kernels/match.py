@@ -75,7 +75,7 @@ def matches(p: Predicate, query: int, item: int) -> bool:
                 stack &= top | ~one
             else:
                 stack |= top
-    return (stack & one) == one
+    return bool(stack & one)
 
 
 @jit
@@ -134,8 +134,12 @@ def fill_bitmaps(p: Predicate, first: int, n: int, masks: np.ndarray, bitmaps: n
     words = masks[0].view(np.uint64)
     for row in range(bitmaps.shape[0]):
         fill_mask(p, first + row, n, masks)
-        for word in range(bitmaps.shape[1]):  # gathers the lowest bits of 8 bytes into the highest byte
-            bitmaps[row, word] = (words[word] * np.uint64(0x0102040810204080)) >> np.uint64(56)
+        for place in range(bitmaps.shape[1]):
+            word = words[place]  # eight bytes of 0 or 1: the shifts bring their bits into the lowest byte
+            word |= word >> np.uint64(7)
+            word |= word >> np.uint64(14)
+            word |= word >> np.uint64(28)
+            bitmaps[row, place] = word & np.uint64(0xFF)
 
 
 @jit

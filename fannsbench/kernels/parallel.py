@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 
 def for_ranges(count: int, threads: int, work: Callable[[int, int], object]) -> None:
@@ -14,5 +15,5 @@ def for_ranges(count: int, threads: int, work: Callable[[int, int], object]) -> 
         return
     edges = [count * part // parts for part in range(parts + 1)]
     with ThreadPoolExecutor(parts) as pool:
-        for future in [pool.submit(work, a, b) for a, b in zip(edges, edges[1:], strict=False)]:
+        for future in [pool.submit(work, a, b) for a, b in pairwise(edges)]:
             future.result()

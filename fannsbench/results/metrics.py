@@ -15,10 +15,13 @@ import numpy as np
 
 from fannsbench.algorithm import Items, Metric
 from fannsbench.dataset import Dataset, Workload
+from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters
 
 TIE_TOLERANCE = 1e-6
 """Relative; distances of the truth are float32."""
+_CANCELLED = 0.1
+"""A distance that is small because large terms cancel is as inexact as this share of the terms."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,16 @@ class Judge:
         return self._workloads[name]
 
     def judge(self, workload_name: str, neighbors: np.ndarray) -> Judged:
-        """neighbors (q, k) int32, the answers to the workload's first q queries."""
+        """neighbors (q, k) int32, the answers to the workload's first q queries. Raises DatasetError if the
+        truth cannot judge them."""
         workload, filters = self.workload(workload_name)
         q, k = neighbors.shape
+        n = len(self.items.vectors)
+        if q > len(workload.matches) or k > workload.depth or neighbors.min() < -1 or neighbors.max() >= n:
+            raise DatasetError(
+                f"answers of shape ({q}, {k}) with ids {neighbors.min()} to {neighbors.max()} are none to "
+                f"workload {workload_name} of {self.path}"
+            )
         wrong = filters[:q].violations(neighbors) if filters else np.zeros(neighbors.shape, bool)
         repeated = _repeated(neighbors)
         wanted = np.minimum(workload.matches[:q], k)
@@ -85,9 +95,10 @@ class Judge:
         near = np.empty(len(ids), bool)
         for first in range(0, len(ids), 10_000):
             part = slice(first, first + 10_000)
-            own = distances(self.metric, self.queries[rows[part]], self.items.vectors[ids[part]])
+            queries, items = self.queries[rows[part]], self.items.vectors[ids[part]]
             limit = farthest[rows[part]]
-            near[part] = own <= limit + TIE_TOLERANCE * np.abs(limit)
+            size = np.maximum(np.abs(limit), _CANCELLED * _terms(self.metric, queries, items))
+            near[part] = distances(self.metric, queries, items) <= limit + TIE_TOLERANCE * size
         return near
 
 
@@ -101,6 +112,13 @@ def distances(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndar
         return np.asarray(-product)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.asarray(1.0 - product / np.where(norms > 0, norms, 1.0))
+
+
+def _terms(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray | float:
+    """The size of the numbers that cancel where a distance is near 0; a Euclidean one has none."""
+    if metric is Metric.INNER_PRODUCT:
+        return np.asarray(np.linalg.norm(queries, axis=1) * np.linalg.norm(items, axis=1))
+    return 1.0 if metric is Metric.COSINE else 0.0
 
 
 def _repeated(neighbors: np.ndarray) -> np.ndarray:

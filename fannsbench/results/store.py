@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import h5py
 import numpy as np
@@ -31,6 +31,9 @@ from fannsbench.parameters import Settings
 
 SCHEMA = "fannsbench-result/1"
 _STDERR_KEPT = 4000
+_NAMELESS = "%"
+_NEEDED = ("dataset", "checksum", "workload", "queries", "k", "algorithm", "build", "search", "threads", "mode")
+"""What an identity must tell, so that the result can be listed."""
 
 
 @dataclass
@@ -84,7 +87,18 @@ def key_of(identity: dict[str, Any]) -> str:
 def path_of(results: Path, machine: str, dataset: str, identity: dict[str, Any]) -> Path:
     """Where the result lies; names are escaped so that different names give different folders."""
     parts = (machine, dataset, identity["workload"], identity["algorithm"])
-    return results.joinpath(*(quote(part, safe=" +") for part in parts)) / f"{key_of(identity)}.h5"
+    return results.joinpath(*map(_folder_name, parts)) / f"{key_of(identity)}.h5"
+
+
+def _folder_name(name: str) -> str:
+    """Never empty, hidden or `..`; `names_of` undoes it."""
+    quoted = quote(name, safe=" +")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or _NAMELESS
+
+
+def names_of(path: Path) -> list[str]:
+    """Machine, data set, workload and algorithm, from where a result lies."""
+    return ["" if part == _NAMELESS else unquote(part) for part in path.parts[-5:-1]]
 
 
 def settings_text(settings: Settings) -> str:
@@ -111,8 +125,8 @@ def _fill(file: h5py.File, result: Result) -> None:
         key=key_of(result.identity),
         identity=json.dumps(result.identity),
         status=result.status,
-        reason=result.reason,
-        stderr=result.stderr[-_STDERR_KEPT:],
+        reason=_storable(result.reason),
+        stderr=_storable(result.stderr[-_STDERR_KEPT:]),
         dataset_path=result.dataset_path,
         machine=json.dumps(result.machine),
         created=result.created or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,6 +155,11 @@ def _fill(file: h5py.File, result: Result) -> None:
     file.create_dataset("distances", data=[run.distances for run in result.runs])
 
 
+def _storable(text: str) -> str:
+    """What HDF5 takes as text: valid Unicode without NUL."""
+    return text.replace("\0", " ").encode(errors="replace").decode()
+
+
 def read(path: Path) -> Result:
     """Raises UserError naming the file if it is no sound result file."""
     try:
@@ -148,7 +167,7 @@ def read(path: Path) -> Result:
             if file.attrs.get("schema") != SCHEMA:
                 raise UserError(f"{path}: schema {file.attrs.get('schema')!r}; this version reads {SCHEMA!r}")
             return _read(file)
-    except (OSError, KeyError, ValueError, IndexError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"{path} is not a readable result file: {error}; delete it to measure again"
         ) from None
@@ -156,6 +175,11 @@ def read(path: Path) -> Result:
 
 def _read(file: h5py.File) -> Result:
     attrs = file.attrs
+    identity = json.loads(attrs["identity"])
+    if attrs["key"] != key_of(identity):
+        raise ValueError("its key is not the hash of its identity")
+    if unknown := [name for name in _NEEDED if name not in identity]:
+        raise ValueError(f"its identity tells no {unknown[0]}")
     build = None
     if "build_s" in attrs:
         build = BuildFigures(
@@ -165,9 +189,14 @@ def _read(file: h5py.File) -> Result:
             int(attrs["index_memory_bytes"]),
             int(attrs["peak_build_bytes"]),
         )
+    about_machine = json.loads(attrs["machine"])
+    if "name" not in about_machine:
+        raise ValueError("its machine has no name")
     runs = []
     if "neighbors" in file:
         answers, latencies = file["neighbors"][:], file["latency_seconds"][:]
+        if answers.shape[1:] != (identity["queries"], identity["k"]):
+            raise ValueError(f"neighbors have the shape {answers.shape}")
         rows = zip(
             file["neighbors_of_run"][:], file["select_seconds"][:], file["search_seconds"][:],
             latencies, file["distances"][:], strict=True,
@@ -177,12 +206,12 @@ def _read(file: h5py.File) -> Result:
             for which, select, search, latency, distances in rows
         ]
     return Result(
-        identity=json.loads(attrs["identity"]),
+        identity=identity,
         status=str(attrs["status"]),
         reason=str(attrs["reason"]),
         stderr=str(attrs["stderr"]),
         dataset_path=str(attrs["dataset_path"]),
-        machine=json.loads(attrs["machine"]),
+        machine=about_machine,
         created=str(attrs["created"]),
         build=build,
         peak_search_bytes=int(attrs["peak_search_bytes"]),
@@ -193,10 +222,20 @@ def _read(file: h5py.File) -> Result:
 
 
 def stored(path: Path) -> tuple[str, int]:
-    """Status and number of runs of the result at `path`; ("", 0) if there is none that can be read."""
-    try:
-        with h5py.File(path, "r") as file:
-            runs = len(file["search_seconds"]) if "search_seconds" in file else 0
-            return str(file.attrs["status"]), runs
-    except (OSError, KeyError):
+    """Status and number of runs of the result at `path`; ("", 0) if there is none that can be read, or one
+    that belongs elsewhere."""
+    if not path.is_file():
         return "", 0
+    try:
+        result = read(path)
+    except UserError:
+        return "", 0
+    return (result.status, len(result.runs)) if key_of(result.identity) == path.stem else ("", 0)
+
+
+def version(path: Path) -> int:
+    """Another number whenever the file has been written anew; 0 if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

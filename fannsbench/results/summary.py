@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from fannsbench.plot import pareto
@@ -44,22 +45,26 @@ def as_table(summary: pd.DataFrame, workload: str) -> Table:
     kind = "unfiltered" if first.filter_kind == "none" else f"filter {first.filter_kind}"
     kept = "" if first.filter_kind == "none" else f", {100 * first.selectivity:.3g} % of items kept"
     table = Table(
-        title=f"{first.dataset}, workload {workload}: {kind}{kept}; k={first.k}, {first.threads} thread(s)",
+        title=escape(
+            f"{first.dataset}, workload {workload}: {kind}{kept}; k={first.k}, {first.threads} thread(s)"
+        ),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("algorithm and build", overflow="fold")
+    table.add_column("algorithm", overflow="fold")
     headings = [f"QPS at\n{recall:g}" for recall in RECALLS]
     headings += ["best\nrecall", "build\ns", "index\nMB", "peak MB\nbuild", "peak MB\nsearch"]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
+    builds = part.groupby("algorithm").build.nunique()
     for row in part.to_dict("records"):
+        label = row["algorithm"] if builds[row["algorithm"]] == 1 else f"{row['algorithm']} {row['build']}"
         failed = f" ({row['failed']} failed)" if row["failed"] else ""
         megabytes = [row[c] / 1e6 for c in ("index_bytes", "peak_build_bytes", "peak_search_bytes")]
         table.add_row(
-            f"{row['algorithm']} {row['build']}".strip() + failed,
+            escape(label + failed),
             *(number(row[f"qps@{recall}"]) for recall in RECALLS),
             "-" if pd.isna(row["best_recall"]) else f"{row['best_recall']:.4f}",
             *(number(value) for value in (row["build_s"], *megabytes)),

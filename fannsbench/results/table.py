@@ -28,9 +28,17 @@ COLUMNS = (
     "peak_build_bytes", "peak_search_bytes", "distances_per_query", "duplicates", "violations",
     "selectivity", "unmatched_queries", "queries", "threads_seen", "call_ms", "status", "reason", "path",
 )  # fmt: skip
+_COUNTS = ("k", "threads", "repetitions", "queries", "threads_seen")
+"""Integers, also beside a file that cannot be read and has none."""
 _CACHE = ".table.sqlite"
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 """Goes up whenever rows are computed differently."""
+_CACHE_SCHEMA = f"""
+    BEGIN IMMEDIATE;
+    CREATE TABLE IF NOT EXISTS rows (path TEXT PRIMARY KEY, size INT, time INT, row TEXT);
+    PRAGMA user_version = {_CACHE_VERSION};
+    COMMIT;
+"""
 UNJUDGED = "the data set is not here, so recall is unknown"
 
 
@@ -42,7 +50,7 @@ def load(results: Path) -> pd.DataFrame:
     with _cached_rows(results) as cached:
         rows = [cached.row(path, stat) for path, stat in _files(results)]
     _mark_stale(rows)
-    table = pd.DataFrame(rows, columns=[*COLUMNS])
+    table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(dict.fromkeys(_COUNTS, "Int64"))
     by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall"]
     return table.sort_values(by, kind="stable", ignore_index=True)
 
@@ -66,28 +74,29 @@ class _CachedRows:
     def __init__(self, results: Path, database: sqlite3.Connection) -> None:
         self.results = results
         self.database = database
-        self.database.execute(
-            "CREATE TABLE IF NOT EXISTS rows (path TEXT PRIMARY KEY, size INT, time INT, row TEXT)"
-        )
         self.known = {
             path: (size, time, row)
             for path, size, time, row in database.execute("SELECT path, size, time, row FROM rows")
         }
         self.fresh: dict[str, tuple[str, int, int, str]] = {}
+        self.gone = set(self.known)
 
     def row(self, path: str, stat: os.stat_result) -> dict[str, Any]:
+        self.gone.discard(path)
         size, time, text = self.known.get(path, (0, 0, ""))
         if (size, time) == (stat.st_size, stat.st_mtime_ns):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
                 row: dict[str, Any] = json.loads(text)
                 if row["judged"] or not _find_judge(row["dataset_path"], row["dataset"], row["checksum"]):
                     return {**row, "path": str(self.results / path)}
-        row = _row(self.results / path)
-        self.fresh[path] = (path, stat.st_size, stat.st_mtime_ns, json.dumps(row))
+        row = _row(self.results, path)
+        if row["checksum"]:  # what could not be read may be readable another time
+            self.fresh[path] = (path, stat.st_size, stat.st_mtime_ns, json.dumps(row))
         return row
 
     def save(self) -> None:
         with self.database:
+            self.database.executemany("DELETE FROM rows WHERE path = ?", [(path,) for path in self.gone])
             self.database.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", self.fresh.values())
 
 
@@ -110,10 +119,11 @@ def _opened(path: Path) -> sqlite3.Connection:
             database = sqlite3.connect(path, timeout=10)
             (version,) = database.execute("PRAGMA user_version").fetchone()
             (sound,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            if sound == "ok" and version == _CACHE_VERSION:
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if sound == "ok" and not tables:
+                database.executescript(_CACHE_SCHEMA)
                 return database
-            if sound == "ok" and version == 0:
-                database.execute(f"PRAGMA user_version = {_CACHE_VERSION}")
+            if sound == "ok" and version == _CACHE_VERSION:
                 return database
             database.close()
         except sqlite3.OperationalError:
@@ -122,16 +132,22 @@ def _opened(path: Path) -> sqlite3.Connection:
             pass
         with contextlib.suppress(OSError):
             path.unlink()
-    return sqlite3.connect(":memory:")
+    database = sqlite3.connect(":memory:")
+    database.executescript(_CACHE_SCHEMA)
+    return database
 
 
-def _row(path: Path) -> dict[str, Any]:
+def _row(results: Path, relative: str) -> dict[str, Any]:
+    path = results / relative
     try:
         return _row_of(path, store.read(path))
     except UserError as error:
-        row = dict.fromkeys(COLUMNS)
+        whose = ("machine", "dataset", "workload", "algorithm")
+        in_place = len(Path(relative).parts) == len(whose) + 1
+        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        row |= zip(whose, store.names_of(path) if in_place else [""] * len(whose), strict=True)
         return {**row, "status": "failed", "reason": str(error), "path": str(path), "judged": True,
-                "dataset_path": "", "checksum": "", "dataset": ""}  # fmt: skip
+                "dataset_path": "", "checksum": ""}  # fmt: skip
 
 
 def _row_of(path: Path, result: Result) -> dict[str, Any]:
@@ -139,7 +155,7 @@ def _row_of(path: Path, result: Result) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {name: identity[name] for name in ("dataset", "workload", "algorithm", "k", "threads", "mode")}
     row |= {
-        "machine": path.parents[3].name,
+        "machine": result.machine["name"],
         "build": store.settings_text(identity["build"]),
         "search": store.settings_text(identity["search"]),
         "queries": identity["queries"],

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
-import queue
 import signal
-import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
 from fannsbench import folders
-from fannsbench.errors import UserError
+from fannsbench.dataset import Dataset
+from fannsbench.errors import DatasetError, UserError
 from fannsbench.results import store
 from fannsbench.results.store import Result
-from fannsbench.run import machine, memory, threads
+from fannsbench.run import machine, threads
 from fannsbench.run.job import Job, Setting
+from fannsbench.run.process import WorkerProcess
 
 Observer = Callable[[Job, dict[str, Any]], None]
-"""Told of every event of a job: building, built, measuring, measured, failed, waiting."""
+"""Told of every event of a job: building, built, measuring, measured, failed, stored (by another run,
+meanwhile), waiting."""
 
 SAMPLE_SECONDS = 0.05
 MEMORY_SHARE = 0.9
 """Of the machine's memory, where no limit is given: the worker is ended before the system ends others."""
+_STARTING = "starting"
+"""The phase of the harness's own work, such as reading the data; nothing of a plugin runs yet."""
+_TAIL_BYTES = 1 << 16
+"""Of what a worker wrote to standard error: the end is what is looked at."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,13 @@ def check_writable(results: Path) -> None:
 
 def execute(job: Job, limits: Limits, observe: Observer) -> None:
     """Measure every setting of the job, or store why not. A setting that ends its worker costs a new build
-    for those that remain. Raises ResultsUnwritableError when results cannot be written."""
-    remaining = list(job.settings)
+    for those that remain. Raises ResultsUnwritableError when results cannot be written, DatasetError when
+    the data set is no longer what the job was planned for."""
     with _measuring_alone(lambda owner: observe(job, {"event": "waiting", "owner": owner})):
+        _check_unchanged(job)
+        remaining = [s for s in job.settings if not _stored_meanwhile(s, job.runs)]
+        for setting in set(job.settings).difference(remaining):
+            observe(job, {"event": "stored", "setting": setting})
         while remaining:
             attempt = job.only(remaining)
             worker = _Worker(attempt, limits, observe)
@@ -74,9 +80,23 @@ def execute(job: Job, limits: Limits, observe: Observer) -> None:
                 break
             guilty = [worker.current] if worker.current else remaining
             for setting in guilty:
-                _store_failure(setting, job, worker.death, worker.stderr_text())
+                _store_failure(setting, job, worker.death, worker.stderr)
                 observe(job, {"event": "failed", "setting": setting, "reason": worker.death})
             remaining = [s for s in remaining if s not in guilty]
+
+
+def _check_unchanged(job: Job) -> None:
+    with Dataset.open(job.dataset) as dataset:
+        if dataset.checksum != job.settings[0].identity["checksum"]:
+            raise DatasetError(f"{job.dataset} has changed since the run began; start it again")
+
+
+def _stored_meanwhile(setting: Setting, runs: int) -> bool:
+    """Has another run measured it, or failed to, since this one was planned?"""
+    if store.version(setting.output) == setting.found:
+        return False
+    status, stored_runs = store.stored(setting.output)
+    return status == "failed" or stored_runs >= runs
 
 
 class _Worker:
@@ -92,56 +112,51 @@ class _Worker:
         """Settings that need no further worker: measured in all runs, or failed."""
         self.death: str | None = None
         """Why the worker ended before it was done."""
+        self.stderr = ""
+        """The end of what it wrote there."""
+        self.phase = _STARTING
+        self.done = False
 
     def run(self) -> None:
         with tempfile.TemporaryDirectory(prefix="fannsbench-job-") as folder:
-            self.stderr = Path(folder) / "stderr"
-            job_file = Path(folder) / "job.json"
+            job_file, stderr_file = Path(folder) / "job.json", Path(folder) / "stderr"
             job_file.write_text(self.job.model_dump_json())
-            with self.stderr.open("wb") as stderr:
-                process = self._start(job_file, stderr)
+            # -P: a folder `fannsbench` where the user happens to be is not the one to run
+            command = [self.job.interpreter, "-P", "-m", "fannsbench.run.worker", str(job_file)]
+            pools = threads.environment(max(self.job.threads, self.job.build_threads))
+            with stderr_file.open("wb") as stderr:
+                process = WorkerProcess(command, {**os.environ, **pools}, stderr)
             try:
                 self._follow(process)
             finally:
-                _end(process)
-                self._stderr_text = self.stderr.read_text(errors="replace")
+                process.end()
+                self.stderr = _tail(stderr_file)
+            if not self.done and self.death is None:
+                self.death = _how_it_ended(process.exit_code(), self.phase, self.stderr)
 
-    def stderr_text(self) -> str:
-        return self._stderr_text
-
-    def _start(self, job_file: Path, stderr: IO[bytes]) -> subprocess.Popen[str]:
-        job = self.job
-        environment = dict(os.environ, **threads.environment(max(job.threads, job.build_threads)))
-        return subprocess.Popen(
-            [job.interpreter, "-m", "fannsbench.run.worker", str(job_file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env=environment,
-            start_new_session=True,  # so that its children can be ended with it
-        )
-
-    def _follow(self, process: subprocess.Popen[str]) -> None:
-        events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        threading.Thread(target=_read_events, args=(process, events), daemon=True).start()
-        phase, began = "starting", monotonic()
-        while self.death is None:
-            try:
-                event = events.get(timeout=SAMPLE_SECONDS)
-            except queue.Empty:
-                self.death = self._over_limits(process.pid, phase, monotonic() - began)
-                continue
+    def _follow(self, process: WorkerProcess) -> None:
+        began = sampled = monotonic()
+        while not self.done and self.death is None:
+            event = process.event(SAMPLE_SECONDS)
             if event is None:
-                self.death = _how_it_ended(process, phase, self.stderr.read_text(errors="replace"))
-            elif event["event"] == "done":
                 return
-            else:
-                phase, began = self._take(event), monotonic()
+            now = monotonic()
+            if event:
+                self._take(event)
+                began = now
+            if now - sampled >= SAMPLE_SECONDS and not self.done:
+                self.death = self.death or self._over_limits(process.resident_bytes(), now - began)
+                sampled = now
 
-    def _take(self, event: dict[str, Any]) -> str:
-        """Act on an event; returns the name of the phase it begins."""
+    def _take(self, event: dict[str, Any]) -> None:
+        """Act on an event, and note the phase it begins."""
         kind = event["event"]
+        if kind == "done":
+            self.done = True
+            return
+        if kind == "broken":
+            self.death = f"failed while {self.phase}: {event['reason']}"
+            return
         if kind == "unwritable":
             raise ResultsUnwritableError(
                 f"cannot write {event['reason']}; what was stored is kept, and the same command goes on"
@@ -160,47 +175,45 @@ class _Worker:
             self.current = None
             _store_failure(setting, self.job, event["reason"], event["stderr"])
         self.observe(self.job, event)
-        if kind == "measuring" and self.current:
-            return f"measuring {self.current.label}"
-        return "building" if kind == "building" else "between two settings"
+        self.phase = "building" if kind == "building" else "between two settings"
+        if self.current:
+            self.phase = f"measuring {self.current.label}"
 
-    def _over_limits(self, pid: int, phase: str, seconds: float) -> str | None:
-        if self.limits.seconds is not None and seconds > self.limits.seconds:
-            return f"time-out: over {self.limits.seconds:g} s while {phase}"
-        held = memory.resident_bytes(pid)
-        if held > self.limits.memory_bytes:
-            limit = self.limits.memory_bytes / 1e9
-            return f"memory limit: {held / 1e9:.2f} GB of {limit:.2f} GB while {phase}"
+    def _over_limits(self, held: int, seconds: float) -> str | None:
+        limits = self.limits
+        if limits.seconds is not None and seconds > limits.seconds and self.phase != _STARTING:
+            return f"time-out: over {limits.seconds:g} s while {self.phase}"
+        if held > limits.memory_bytes:
+            limit = limits.memory_bytes / 1e9
+            return f"memory limit: {held / 1e9:.2f} GB of {limit:.2f} GB while {self.phase}"
         return None
 
 
-def _read_events(process: subprocess.Popen[str], events: queue.Queue[dict[str, Any] | None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        with contextlib.suppress(ValueError):  # a line cut short by the worker's death
-            events.put(json.loads(line))
-    events.put(None)
-
-
-def _how_it_ended(process: subprocess.Popen[str], phase: str, stderr: str) -> str:
-    code = process.wait()
+def _how_it_ended(code: int, phase: str, stderr: str) -> str:
     if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory, or ended by somebody)" if name == "SIGKILL" else ""
-        return f"crashed while {phase}: {name}{hint}"
+        hint = " (out of memory, or ended by somebody)" if -code == signal.SIGKILL else ""
+        return f"crashed while {phase}: {_signal_name(-code)}{hint}"
     last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "")
     return f"failed while {phase}: {last.strip() or f'exit code {code}'}"
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have numbers only
+        return f"signal {number}"
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        return file.read().decode(errors="replace")
 
 
 def _store_failure(setting: Setting, job: Job, reason: str, stderr: str) -> None:
     """Repetitions that were measured before the failure stay in the file."""
-    result = Result(identity=setting.identity, dataset_path=str(job.dataset), machine=machine.facts())
+    result = Result(identity=setting.identity, dataset_path=str(job.dataset), machine=machine.facts(job.machine))
     if store.stored(setting.output)[0]:
         result = store.read(setting.output)
     result.status, result.reason, result.stderr = "failed", reason, stderr
@@ -215,8 +228,13 @@ def _measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
     """Two benchmarks at once would measure each other: a second one on this machine waits for its turn,
     job by job."""
     lock = folders.cache() / "measuring.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+")
+    except OSError:  # without a cache folder there is no telling who else measures
+        yield
+        return
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

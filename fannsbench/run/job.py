@@ -24,6 +24,8 @@ class Setting(BaseModel):
     identity: dict[str, Any]
     """All that makes this result this result; its hash names the file."""
     output: Path
+    found: int = 0
+    """Version of the stored result when the run was planned."""
 
     def __hash__(self) -> int:
         return hash(self.output)
@@ -52,6 +54,7 @@ class Job(BaseModel):
     threads: int
     build_threads: int
     seed: int
+    machine: str
 
     @property
     def label(self) -> str:

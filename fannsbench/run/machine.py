@@ -11,9 +11,14 @@ from pathlib import Path
 import psutil
 
 
+def facts(name: str) -> dict[str, str | int]:
+    """What is stored with a result: the machine's name, processor, usable cores, memory in bytes, system
+    and Python."""
+    return {"name": name, **_parts()}
+
+
 @cache
-def facts() -> dict[str, str | int]:
-    """Processor, usable cores, memory in bytes, system and Python."""
+def _parts() -> dict[str, str | int]:
     return {
         "processor": _processor(),
         "cores": len(usable_cores()),
@@ -25,7 +30,7 @@ def facts() -> dict[str, str | int]:
 
 def name() -> str:
     """A readable fingerprint of processor, cores and memory, such as `amd-epyc-2c-24g`."""
-    about = facts()
+    about = _parts()
     processor = re.sub(r"\(r\)|\(tm\)|cpu|processor|@.*", "", str(about["processor"]).lower())
     slug = re.sub(r"[^a-z0-9]+", "-", processor).strip("-") or "machine"
     return f"{slug}-{about['cores']}c-{round(int(about['memory_bytes']) / 2**30)}g"

@@ -68,6 +68,7 @@ class _Planner:
         self.dataset = dataset
         self.checksum = dataset.checksum
         self.skipped: list[str] = []
+        self.machine = request.machine or machine.name()
         self.queries = min(request.queries or dataset.num_queries, dataset.num_queries)
         cores = len(machine.usable_cores())
         self.build_threads = request.build_threads or cores
@@ -95,9 +96,9 @@ class _Planner:
     def workload_names(self) -> list[str]:
         known = self.dataset.workload_names
         basic = [name for name in BASIC_WORKLOADS if name in known]
-        if self.request.workloads == ["all"]:
+        if "all" in self.request.workloads:
             return known
-        return self.request.workloads or (basic if len(basic) > 1 else known)
+        return list(dict.fromkeys(self.request.workloads)) or (basic if len(basic) > 1 else known)
 
     def workload(self, name: str) -> Workload:
         workload = self.dataset.workload(name)
@@ -110,8 +111,8 @@ class _Planner:
         return workload
 
     def plugins(self) -> list[Plugin]:
-        if self.request.algorithms != ["all"]:
-            plugins = [registry.find(name) for name in self.request.algorithms]
+        if "all" not in self.request.algorithms:
+            plugins = [registry.find(name) for name in dict.fromkeys(self.request.algorithms)]
             for plugin in plugins:
                 if problem := plugin.problem():
                     raise PluginError(problem)
@@ -158,7 +159,10 @@ class _Planner:
         if workload.kind and workload.kind not in algorithm.filters:
             serves = ", ".join(sorted(algorithm.filters)) or "unfiltered search only"
             return f"it does not serve {workload.kind} filters (it serves {serves})"
-        return algorithm.skip(self.dataset, workload)
+        try:
+            return algorithm.skip(self.dataset, workload)
+        except Exception as error:
+            return f"its skip() raised {type(error).__name__}: {error}"
 
     def job(self, plugin: Plugin, build: Settings, workloads: list[Workload]) -> Job:
         declaration = plugin.declaration
@@ -179,6 +183,7 @@ class _Planner:
             threads=self.request.threads,
             build_threads=self.build_threads,
             seed=self.request.seed,
+            machine=self.machine,
         )
 
     def setting(self, plugin: Plugin, build: Settings, workload: Workload, search: Settings) -> Setting:
@@ -199,9 +204,11 @@ class _Planner:
             "mode": MODE,
             "seed": self.request.seed,
         }
-        name = self.request.machine or machine.name()
-        output = store.path_of(self.request.results.resolve(), name, self.dataset.name, identity)
-        return Setting(workload=workload.name, search=search, identity=identity, output=output)
+        output = store.path_of(self.request.results.resolve(), self.machine, self.dataset.name, identity)
+        found = store.version(output)
+        return Setting(
+            workload=workload.name, search=search, identity=identity, output=output, found=found
+        )
 
     def combinations(self, declaration: Declaration, declared: dict[str, Parameter]) -> list[Settings]:
         """Every combination of the values asked for; what was not asked for is swept or at its default."""
@@ -211,7 +218,7 @@ class _Planner:
 
     def values(self, name: str, parameter: Parameter, preset: Settings) -> list[Value]:
         if name in self.request.sweeps:
-            return [parameter.read(name, text) for text in self.request.sweeps[name]]
+            return list(dict.fromkeys(parameter.read(name, text) for text in self.request.sweeps[name]))
         if name in self.request.fixed:
             return [parameter.read(name, self.request.fixed[name])]
         if name in preset:

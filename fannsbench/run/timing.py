@@ -25,8 +25,8 @@ WARM_UP_QUERIES = 100
 def batch(
     algorithm: Algorithm, queries: np.ndarray, k: int, filters: BoundFilters | None
 ) -> tuple[np.ndarray, float, float]:
-    """All queries in one call, or, filtered, in blocks: neighbors (q, k), seconds of the filter step,
-    seconds of the search. Raises PluginError if the answer cannot be scored."""
+    """All queries in one call, or, filtered, in blocks: neighbors (q, k) as they came, seconds of the filter
+    step, seconds of the search. Raises PluginError if the answer cannot be scored."""
     if filters is None:
         with _no_collection():
             began = perf_counter()
@@ -63,21 +63,23 @@ def latencies(algorithm: Algorithm, queries: np.ndarray, k: int, filters: BoundF
 
 
 def scorable(answer: Any, q: int, k: int) -> np.ndarray:
-    """The answer as (q, k) int32. Raises PluginError if it is of another shape or type."""
+    """A copy of the answer, because a plugin may use its memory for the next one too. Raises PluginError if
+    it is no (q, k) array of integers."""
     if not isinstance(answer, np.ndarray) or answer.shape != (q, k) or answer.dtype.kind not in "iu":
         found = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
         raise PluginError(f"search returned {found}; it must return int32 ids of shape ({q}, {k})")
-    return answer.astype(np.int32, copy=False)
+    return answer.copy()
 
 
-def check_ids(neighbors: np.ndarray, n: int) -> None:
-    """Raises PluginError if an id is neither -1 nor one of n items."""
+def as_ids(neighbors: np.ndarray, n: int) -> np.ndarray:
+    """neighbors (q, k) as int32. Raises PluginError if one is neither -1 nor the id of one of n items."""
     wrong = (neighbors < -1) | (neighbors >= n)
     if wrong.any():
         query, place = np.argwhere(wrong)[0]
         raise PluginError(
             f"search returned id {neighbors[query, place]} for query {query}; ids are 0 to {n - 1}, or -1"
         )
+    return neighbors.astype(np.int32)
 
 
 def empty_call_seconds() -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
-import signal
 import sys
 import tempfile
 import traceback
@@ -34,11 +34,12 @@ from fannsbench.run import machine, memory, threads, timing
 from fannsbench.run.job import Job, Setting
 
 Report = Callable[..., None]
+_LONGEST_REASON = 500
 
 
 def main() -> None:
     """Entry point."""
-    _die_with_parent()
+    _adopt_orphans()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # also for what C libraries print
@@ -47,15 +48,21 @@ def main() -> None:
         events.write(json.dumps({"event": event, **details}) + "\n")
 
     with redirect_stdout(sys.stderr):
-        _Worker(job, report).run()
+        try:
+            _Worker(job, report).run()
+        except Exception as error:
+            traceback.print_exc()
+            report("broken", reason=reason_of(error))
+            sys.exit(1)
     report("done")
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process if the executor vanishes (kill -9)."""
+def _adopt_orphans() -> None:
+    """Ask the kernel to make this the parent of processes whose own parent ends, such as a plugin's
+    daemon, so that they are weighed and ended with this one."""
     if sys.platform == "linux":
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(set_child_subreaper, 1)
 
 
 class _Worker:
@@ -66,7 +73,7 @@ class _Worker:
 
     def run(self) -> None:
         job = self.job
-        algorithm_class = Plugin(job.algorithm, job.folder, job.package, "job").load()
+        self.machine = machine.facts(job.machine)  # now, as threads are held to fewer cores later
         with Dataset.open(job.dataset) as dataset:
             self.metric = dataset.metric
             workloads = {name: dataset.workload(name) for name in job.workloads}
@@ -78,8 +85,9 @@ class _Worker:
             bound = workload.bind(attributes)
             self.workloads[name] = workload, None if bound is None else bound[: job.queries]
         _read_through(self.items.vectors)
-        algorithm = algorithm_class(self.metric, job.seed, **job.build)
         self.report("building")
+        algorithm_class = Plugin(job.algorithm, job.folder, job.package, "job").load()
+        algorithm = algorithm_class(self.metric, job.seed, **job.build)
         self.build_figures = self.build(algorithm)
         self.report("built", **vars(self.build_figures))
         with threads.limited(job.threads):
@@ -101,20 +109,21 @@ class _Worker:
         with tempfile.TemporaryDirectory(prefix="fannsbench-") as folder:
             algorithm.save(Path(folder))
             size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        return BuildFigures(seconds, algorithm.preprocess_seconds, size, added, peak)
+        return BuildFigures(seconds, float(algorithm.preprocess_seconds), size, added, peak)
 
     def measure(self, algorithm: Algorithm, workload: str) -> None:
         results = {
             setting: Result(
                 identity=setting.identity,
                 dataset_path=str(self.job.dataset),
-                machine=machine.facts(),
+                machine=self.machine,
                 build=self.build_figures,
                 call_s=self.call_s,
             )
             for setting in self.job.settings
             if setting.workload == workload
         }
+        stored_runs = {setting: store.stored(setting.output)[1] for setting in results}
         for number in range(self.job.runs):
             for setting, result in list(results.items()):
                 self.report("measuring", setting=setting.output.name, run=number)
@@ -126,7 +135,8 @@ class _Worker:
                                 stderr=traceback.format_exc())  # fmt: skip
                     continue
                 try:
-                    store.write(setting.output, result)
+                    if number + 1 >= min(stored_runs[setting], self.job.runs):  # never fewer than before
+                        store.write(setting.output, result)
                 except OSError as error:
                     self.report("unwritable", reason=f"{setting.output}: {error.strerror or error}")
                     return
@@ -143,8 +153,8 @@ class _Worker:
         ticks = threads.processor_ticks()
         neighbors, select_seconds, search_seconds = timing.batch(algorithm, queries, job.k, filters)
         result.threads_seen = max(result.threads_seen, threads.busy_since(ticks))
-        timing.check_ids(neighbors, len(self.items.vectors))
-        distances = algorithm.counters().get("distances", np.nan)
+        neighbors = timing.as_ids(neighbors, len(self.items.vectors))
+        distances = float(algorithm.counters().get("distances", math.nan))
         first = slice(0, timing.LATENCY_QUERIES)
         latencies = timing.latencies(
             algorithm, queries[first], job.k, None if filters is None else filters[first]
@@ -156,6 +166,8 @@ class _Worker:
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong; a plugin's broken promise speaks for itself."""
     text = " ".join(str(error).split())
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[:_LONGEST_REASON]} ..."
     if isinstance(error, PluginError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,5 @@
+"""`python -m fannsbench`."""
+
+from fannsbench.cli.main import main
+
+main()

@@ -1,0 +1,156 @@
+"""Names of curves: beside a panel, each at the height of its curve's end, or in a legend for many panels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from fannsbench.plot.curves import Curve
+from fannsbench.plot.frame import Layout, legend_width, text_width
+from fannsbench.plot.style import SMALL
+
+LINE = SMALL * 0.8 / 72
+"""Height in inches that one name takes."""
+_LEADER, _MARKER, _AFTER = 0.18, 0.06, 0.14
+"""Inches: from panel to marker, from marker to name, after the name."""
+_NEAR_EDGE, _CLEAR, _STEP = 0.5, 0.03, 0.04
+"""Inches: ends nearer to the right edge have their names outside; around a name; a fine step."""
+GRID_MARKER = 3.2
+"""Size in points of markers in small panels and beside names."""
+_MOST_BESIDE = 8
+"""Up to this many curves a panel, small multiples have the names beside each panel; beyond, one legend."""
+_ALONE, _NAMED, _PLAIN = (4.4, 3.1), (2.1, 1.75), (2.05, 1.7)
+"""Panel sizes in inches: of one panel, of several with names beside them, of several with one legend."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A curve as drawn: x and y of its points (m,) in data coordinates; its name belongs to the last one."""
+
+    curve: Curve
+    x: np.ndarray
+    y: np.ndarray
+
+
+def arrange(panels: int, columns: int, names: Sequence[Sequence[str]], legend: Sequence[str]) -> Layout:
+    """Sizes for `panels` panels in at most `columns` columns, given the names of the curves in each panel
+    and the texts of a legend that would do for all."""
+    most = max(map(len, names))
+    right = _LEADER + _MARKER + _AFTER + max(text_width(text, SMALL) for panel in names for text in panel)
+    if panels == 1 or most <= _MOST_BESIDE:
+        width, height = _ALONE if panels == 1 else _NAMED
+        return Layout(panels, columns, width, max(height, most * LINE), right=right)
+    layout = Layout(panels, columns, *_PLAIN)
+    return Layout(panels, columns, *_PLAIN, beside=legend_width(legend, layout))
+
+
+def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> np.ndarray:
+    """Places at least `apart` from each other, in the order of `wanted`, within [low, high] if they fit
+    there; the sum of squared distances to `wanted` is the least possible.
+
+    Shifting place i by i * apart turns this into isotonic regression, which pooling of adjacent violators
+    solves (Barlow et al., "Statistical Inference under Order Restrictions", 1972); bounds then only clip.
+    """
+    order = np.argsort(wanted, kind="stable")
+    steps = apart * np.arange(len(order))
+    blocks: list[tuple[float, int]] = []
+    for value in np.asarray(wanted, dtype=float)[order] - steps:
+        mean, size = float(value), 1
+        while blocks and blocks[-1][0] > mean:
+            other, more = blocks.pop()
+            mean, size = (mean * size + other * more) / (size + more), size + more
+        blocks.append((mean, size))
+    level = np.repeat([mean for mean, _ in blocks], [size for _, size in blocks])
+    places = np.empty(len(order))
+    places[order] = np.clip(level, low, max(low, high - steps[-1])) + steps
+    return places
+
+
+def name_curves(axes: Axes, paths: Sequence[Path], layout: Layout) -> None:
+    """Write each curve's name: at its end where that lies well within the panel and has free space, else
+    to the right of the panel, with the curve's marker and a thin line from its end. The axes must have
+    their final scale and limits."""
+    size = np.array([layout.width, layout.height])
+    to_panel = axes.transData + axes.transAxes.inverted()
+    drawn = [to_panel.transform(np.column_stack([path.x, path.y])) * size for path in paths]
+    taken = np.concatenate([_along(points) for points in drawn])
+    outside: list[tuple[Path, float]] = []
+    for path, points in zip(paths, drawn, strict=True):
+        spot = _free_spot(points[-1], text_width(path.curve.text, SMALL), size, taken)
+        if spot is None:
+            outside.append((path, points[-1][1]))
+            continue
+        x, y = spot / size
+        taken = np.concatenate([taken, _filled(spot, text_width(path.curve.text, SMALL))])
+        _write(axes, x, y, path.curve)
+    if not outside:
+        return
+    heights = spread([y for _, y in outside], LINE, 0.0, layout.height) / layout.height
+    for (path, _), y in zip(outside, heights, strict=True):
+        _beside(axes, path, 1 + _LEADER / layout.width, float(y), _MARKER / layout.width)
+
+
+def _beside(axes: Axes, path: Path, x: float, y: float, to_name: float) -> None:
+    axes.annotate(
+        "",
+        xy=(path.x[-1], path.y[-1]),
+        xytext=(x, y),
+        textcoords="axes fraction",
+        annotation_clip=False,
+        arrowprops={
+            "arrowstyle": "-",
+            "color": path.curve.look.colour,
+            "linewidth": 0.6,
+            "linestyle": (0, (1, 1.5)),
+            "shrinkA": 0,
+            "shrinkB": 2,
+            "zorder": 1,
+        },
+    )
+    axes.plot(x, y, transform=axes.transAxes, clip_on=False, **path.curve.marker(GRID_MARKER))
+    _write(axes, x + to_name, y, path.curve)
+
+
+def _write(axes: Axes, x: float, y: float, curve: Curve) -> None:
+    ink = curve.look.ink
+    axes.text(x, y, curve.text, transform=axes.transAxes, va="center", size=SMALL, color=ink, zorder=5)
+
+
+def _free_spot(end: np.ndarray, width: float, panel: np.ndarray, taken: np.ndarray) -> np.ndarray | None:
+    """The middle of the left edge of a free place for a name near `end`; all in inches from the panel's
+    lower left. None if there is none, or the panel's right edge is about as near."""
+    if end[0] > panel[0] - _NEAR_EDGE:
+        return None
+    around = ((0.07, 0.0), (0.04, 0.1), (0.04, -0.1), (-width / 2, 0.12), (-width / 2, -0.12))
+    for spot in end + np.array(around):
+        low, high = spot - np.array([_CLEAR, LINE / 2]), spot + np.array([width + _CLEAR, LINE / 2])
+        inside = bool((low > 0).all() and (high < panel).all())
+        if inside and not ((taken > low) & (taken < high)).all(axis=1).any():
+            return np.asarray(spot)
+    return None
+
+
+def _along(points: np.ndarray) -> np.ndarray:
+    """Places along a line through `points` (m, 2), closer to each other than a name is high."""
+    steps = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)) / _STEP)) for a, b in itertools.pairwise(points)]
+    return np.concatenate([points, *steps])
+
+
+def _filled(spot: np.ndarray, width: float) -> np.ndarray:
+    across = spot[0] + np.arange(0, width + _STEP, _STEP)
+    up = spot[1] + np.array([-LINE / 2, 0.0, LINE / 2])
+    return np.array(list(itertools.product(across, up)))
+
+
+def name_rows(axes: Axes, names: Sequence[str], inks: Sequence[str]) -> None:
+    """Make the y axis a list of names from the top down, row i at y = i."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(4, len(names)) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    for tick, ink in zip(axes.yaxis.get_major_ticks(), inks, strict=True):
+        tick.label1.set_color(ink)

@@ -1,0 +1,93 @@
+"""A worker's process and whatever it starts: begun, listened to, weighed and ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from typing import IO, Any
+
+import psutil
+
+_GUARD = 'read -r _; kill -9 -"$1"'
+"""Waits for the end of its input, which comes when the process that holds it vanishes, and then ends the
+group: the worker cannot see to that itself, because a signal that ends it leaves its children."""
+_LAST_WORDS_SECONDS = 1.0
+
+
+class WorkerProcess:
+    """A process that leads a session of its own and reports events as JSON lines on its standard output."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], stderr: IO[bytes]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._family: set[psutil.Process] = set()
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def event(self, seconds: float) -> dict[str, Any] | None:
+        """The next event; {} if none comes within `seconds`, None if the process has ended."""
+        with contextlib.suppress(queue.Empty):
+            return self._events.get(timeout=seconds)
+        if self._process.poll() is None:
+            return {}
+        with contextlib.suppress(queue.Empty):  # a child may hold the pipe open for ever
+            return self._events.get(timeout=_LAST_WORDS_SECONDS)
+        return None
+
+    def resident_bytes(self) -> int:
+        """What the process and its children hold now, children of children too; 0 when it has ended."""
+        try:
+            first = psutil.Process(self._process.pid)
+            family = {first, *first.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            return 0
+        self._family |= family
+        total = 0
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        return total
+
+    def exit_code(self) -> int:
+        """Waits for the end; negative: the number of the signal that ended it."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        """End it and its children, those in sessions of their own too."""
+        self.resident_bytes()  # for whom it has started since
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in self._family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        self._guard.kill()
+        self._guard.communicate()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # a line cut short by the process's death
+                    self._events.put(json.loads(line))
+        self._events.put(None)

@@ -1,0 +1,170 @@
+"""Running fannsbench in tests: a folder with plugins and results, planned and executed with real workers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plugins
+import pytest
+
+from fannsbench import algorithms
+from fannsbench.cli import main as cli
+from fannsbench.dataset import Dataset
+from fannsbench.results import table
+from fannsbench.run import executor, plan
+
+PATIENCE_SECONDS = 60
+"""What is waited for comes at once; this is for machines that are very busy."""
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that it wrote to standard error."""
+        assert "Traceback" not in self.err
+        (line,) = self.err.splitlines()
+        return line
+
+
+@dataclass
+class Bench:
+    """One test's own folder."""
+
+    folder: Path
+    dataset: Path
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """All that the executor has told."""
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    @property
+    def plugins(self) -> Path:
+        return self.folder / "plugins"
+
+    def plugin(self, name: str, *args: str) -> Path:
+        return plugins.write(self.plugins, name, *args)
+
+    def plan(self, *names: str, **options: Any) -> plan.Plan:
+        options = {"workloads": ["none"], "runs": 1, "machine": "here"} | options
+        return plan.make(plan.Request([*names], self.dataset, self.results, **options))
+
+    def run(self, *names: str, limits: executor.Limits | None = None, **options: Any) -> plan.Plan:
+        """Plan and execute in this process, each job in a worker."""
+        planned = self.plan(*names, **options)
+        for job in planned.jobs:
+            executor.execute(job, limits or executor.Limits(), lambda _, event: self.events.append(event))
+        return planned
+
+    def rows(self) -> pd.DataFrame:
+        return table.load(self.results)
+
+    def row(self, **wanted: Any) -> pd.Series:
+        """The only row that has these values; `search` and `build` need only hold the text."""
+        rows = self.rows()
+        for name, value in wanted.items():
+            held = rows[name].str.contains(value, regex=False) if name in ("search", "build") else None
+            rows = rows[rows[name] == value if held is None else held]
+        assert len(rows) == 1, rows[["workload", "build", "search", "status", "reason"]].to_string()
+        return rows.iloc[0]
+
+    def matches(self, workload: str) -> np.ndarray:
+        """(q,) how many items match each query."""
+        with Dataset.open(self.dataset) as dataset:
+            return dataset.workload(workload).matches
+
+    def log(self) -> list[dict[str, Any]]:
+        """What plugins have logged; see `plugins`."""
+        path = Path(os.environ["TEST_LOG"])
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def arguments(self, *args: str) -> list[str]:
+        """Of `fannsbench run`, with defaults for what is not named."""
+        default = {"--dataset": str(self.dataset), "--results": str(self.results), "--workload": "none",
+                   "--runs": "1", "-k": "10"}  # fmt: skip
+        return ["run", *args, *(a for name, value in default.items() if name not in args for a in (name, value))]
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """`fannsbench run` in a process of its own."""
+        return start(*self.arguments(*args))
+
+
+def start(*args: str, **options: Any) -> subprocess.Popen[str]:
+    """`fannsbench` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "fannsbench", *args],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    """Wait for the end."""
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    return Done(process.returncode, out, err)
+
+
+def command(*args: str) -> Done:
+    """`fannsbench` with these arguments, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["fannsbench", *args])
+        patch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return Done(ended.value.code or 0, out.getvalue(), err.getvalue())  # type: ignore[arg-type]
+
+
+@contextmanager
+def bench(folder: Path, dataset: Path) -> Iterator[Bench]:
+    """A folder whose plugins, and only they, are found beside the bundled ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = Bench(folder, dataset)
+        made.plugins.mkdir(parents=True)
+        patch.setenv("FANNSBENCH_PLUGINS", str(made.plugins))
+        patch.setenv("FANNSBENCH_CACHE", str(folder / "cache"))
+        patch.setenv("TEST_LOG", str(folder / "log"))
+        paths = list(algorithms.__path__)
+        yield made
+        algorithms.__path__[:] = paths
+        for name in [name for name in sys.modules if name.startswith("fannsbench.algorithms.")]:
+            if str(made.plugins) in str(getattr(sys.modules[name], "__path__", "")) + str(
+                getattr(sys.modules[name], "__file__", "")
+            ):
+                del sys.modules[name]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Fails if it does not come true."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Is there such a process, not counting one that has ended but was not yet asked how?"""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
