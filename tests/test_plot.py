@@ -621,6 +621,11 @@ def test_bands_show_the_standing_setting_by_band():
             "none of these results has a value for distances_per_query",
         ),
         (
+            table(["hnsw"]).assign(recall=None, reason="the data set is not here"),
+            {},
+            "none of these results has a value for recall; the data set is not here",
+        ),
+        (
             table(["hnsw"], ["none"]),
             {"by_selectivity": True},
             "all of these results are of unfiltered search",

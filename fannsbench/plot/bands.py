@@ -15,7 +15,7 @@ from fannsbench.errors import UserError
 from fannsbench.plot.columns import Column, axis_label, describe, scale
 from fannsbench.plot.curves import Curve, curves, legend_entries, variants
 from fannsbench.plot.frame import Frame
-from fannsbench.plot.labels import GRID_MARKER, Path, arrange, name_curves
+from fannsbench.plot.labels import GRID_MARKER, Drawn, arrange, name_curves
 from fannsbench.plot.rows import AT_STANDING, footnote, measured, panels, standing
 from fannsbench.plot.style import Look
 
@@ -89,9 +89,9 @@ def picture(
     return frame.figure
 
 
-def _draw(axes: Axes, curve: Curve, aside: float, banded: pd.DataFrame, column: Column) -> Path:
+def _draw(axes: Axes, curve: Curve, aside: float, banded: pd.DataFrame, column: Column) -> Drawn:
     points = banded[banded["path"].isin(curve.rows["path"])].sort_values("place")
     x = points["place"].to_numpy() + _DODGE * (aside - 0.5)
     y = points[column.name].to_numpy()
     axes.plot(x, y, **curve.stroke(GRID_MARKER))
-    return Path(curve, x, y)
+    return Drawn(curve, x, y)

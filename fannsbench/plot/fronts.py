@@ -12,13 +12,15 @@ from fannsbench.errors import UserError
 from fannsbench.plot.columns import Column, axis_label, describe, scale
 from fannsbench.plot.curves import Curve, curves, legend_entries, variants
 from fannsbench.plot.frame import Frame
-from fannsbench.plot.labels import GRID_MARKER, Path, arrange, name_curves
+from fannsbench.plot.labels import GRID_MARKER, Drawn, arrange, name_curves
 from fannsbench.plot.pareto import front
 from fannsbench.plot.rows import footnote, measured, panels
 from fannsbench.plot.style import MARKER_POINTS, Look
 
 _TWO_COLUMNS = (2, 4)
 """So many panels stand two in a line, others three."""
+_SINGLE = 1.35
+"""How much larger a point is that stands alone, without a line that leads to it."""
 _BARRED = 2.2
 """Size in points of markers that leave their error bars to be seen."""
 
@@ -59,7 +61,7 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look], x: str, y: str, error
     return frame.figure
 
 
-def _draw(axes: Axes, curve: Curve, across: Column, up: Column, error_bars: bool, points: float) -> Path:
+def _draw(axes: Axes, curve: Curve, across: Column, up: Column, error_bars: bool, points: float) -> Drawn:
     x, y = curve.rows[across.name].to_numpy(), curve.rows[up.name].to_numpy()
     kept = front(x, y, across.better, up.better)
     colour = curve.look.colour
@@ -67,8 +69,8 @@ def _draw(axes: Axes, curve: Curve, across: Column, up: Column, error_bars: bool
     if error_bars:
         deviation = curve.rows["qps_std"].fillna(0).to_numpy()[kept]
         axes.errorbar(x[kept], y[kept], deviation, fmt="none", ecolor=colour, elinewidth=0.8, capsize=1.6)
-    axes.plot(x[kept], y[kept], zorder=4, **curve.stroke(points))
-    return Path(curve, x[kept], y[kept])
+    axes.plot(x[kept], y[kept], zorder=4, **curve.stroke(points if len(kept) > 1 else _SINGLE * points))
+    return Drawn(curve, x[kept], y[kept])
 
 
 def _statistic(up: Column, error_bars: bool) -> str:

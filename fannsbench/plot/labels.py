@@ -13,12 +13,17 @@ from fannsbench.plot.curves import Curve
 from fannsbench.plot.frame import Layout, legend_width, text_width
 from fannsbench.plot.style import SMALL
 
-LINE = SMALL * 0.8 / 72
+LINE = SMALL * 1.25 / 72
 """Height in inches that one name takes."""
 _LEADER, _MARKER, _AFTER = 0.18, 0.06, 0.14
 """Inches: from panel to marker, from marker to name, after the name."""
-_NEAR_EDGE, _CLEAR, _STEP = 0.5, 0.03, 0.04
-"""Inches: ends nearer to the right edge have their names outside; around a name; a fine step."""
+_NEAR_EDGE, _CLEAR, _APART, _STEP = 0.5, 0.02, 0.05, 0.03
+"""Inches: ends nearer to the right edge have their names outside; from a name to curves, and to names; a
+fine step."""
+_HALF = 0.4 * LINE
+"""Half the height in inches of a name's letters."""
+_UP = tuple(0.11 * step for step in range(1, 7))
+"""Inches that a name may be above or below the end of its curve."""
 GRID_MARKER = 3.2
 """Size in points of markers in small panels and beside names."""
 _MOST_BESIDE = 8
@@ -28,7 +33,7 @@ _ALONE, _NAMED, _PLAIN = (4.4, 3.1), (2.1, 1.75), (2.05, 1.7)
 
 
 @dataclass(frozen=True)
-class Path:
+class Drawn:
     """A curve as drawn: x and y of its points (m,) in data coordinates; its name belongs to the last one."""
 
     curve: Curve
@@ -70,31 +75,39 @@ def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> np
     return places
 
 
-def name_curves(axes: Axes, paths: Sequence[Path], layout: Layout) -> None:
-    """Write each curve's name: at its end where that lies well within the panel and has free space, else
-    to the right of the panel, with the curve's marker and a thin line from its end. The axes must have
-    their final scale and limits."""
+def name_curves(axes: Axes, paths: Sequence[Drawn], layout: Layout) -> None:
+    """Write each curve's name: near its end where that lies well within the panel and has free space, else
+    to the right of the panel, with the curve's marker. The axes must have their final scale and limits."""
     size = np.array([layout.width, layout.height])
     to_panel = axes.transData + axes.transAxes.inverted()
     drawn = [to_panel.transform(np.column_stack([path.x, path.y])) * size for path in paths]
     taken = np.concatenate([_along(points) for points in drawn])
-    outside: list[tuple[Path, float]] = []
-    for path, points in zip(paths, drawn, strict=True):
-        spot = _free_spot(points[-1], text_width(path.curve.text, SMALL), size, taken)
-        if spot is None:
+    names: list[_Box] = []
+    outside: list[tuple[Drawn, float]] = []
+    # from right to left: a name stands to the right of its leader, out of the way of those still to come
+    for path, points in sorted(zip(paths, drawn, strict=True), key=lambda pair: -pair[1][-1][0]):
+        box = _free_box(points[-1], text_width(path.curve.text, SMALL), size, taken, names)
+        if box is None:
             outside.append((path, points[-1][1]))
             continue
-        x, y = spot / size
-        taken = np.concatenate([taken, _filled(spot, text_width(path.curve.text, SMALL))])
+        names.append(box)
+        if box.low[1] > points[-1][1] or box.high[1] < points[-1][1]:
+            x, y = box.nearest(points[-1]) / size
+            _lead(axes, path, x, y)
+        x, y = box.middle_left / size
         _write(axes, x, y, path.curve)
     if not outside:
         return
     heights = spread([y for _, y in outside], LINE, 0.0, layout.height) / layout.height
+    x = 1 + _LEADER / layout.width
     for (path, _), y in zip(outside, heights, strict=True):
-        _beside(axes, path, 1 + _LEADER / layout.width, float(y), _MARKER / layout.width)
+        _lead(axes, path, x, y)
+        axes.plot(x, y, transform=axes.transAxes, clip_on=False, **path.curve.marker(GRID_MARKER))
+        _write(axes, x + _MARKER / layout.width, y, path.curve)
 
 
-def _beside(axes: Axes, path: Path, x: float, y: float, to_name: float) -> None:
+def _lead(axes: Axes, path: Drawn, x: float, y: float) -> None:
+    """A thin line from the curve's end to a place in the panel, or beside it, as fractions of its size."""
     axes.annotate(
         "",
         xy=(path.x[-1], path.y[-1]),
@@ -111,8 +124,6 @@ def _beside(axes: Axes, path: Path, x: float, y: float, to_name: float) -> None:
             "zorder": 1,
         },
     )
-    axes.plot(x, y, transform=axes.transAxes, clip_on=False, **path.curve.marker(GRID_MARKER))
-    _write(axes, x + to_name, y, path.curve)
 
 
 def _write(axes: Axes, x: float, y: float, curve: Curve) -> None:
@@ -120,17 +131,45 @@ def _write(axes: Axes, x: float, y: float, curve: Curve) -> None:
     axes.text(x, y, curve.text, transform=axes.transAxes, va="center", size=SMALL, color=ink, zorder=5)
 
 
-def _free_spot(end: np.ndarray, width: float, panel: np.ndarray, taken: np.ndarray) -> np.ndarray | None:
-    """The middle of the left edge of a free place for a name near `end`; all in inches from the panel's
-    lower left. None if there is none, or the panel's right edge is about as near."""
+@dataclass(frozen=True)
+class _Box:
+    """Where a name stands: lower left and upper right, in inches from the panel's lower left."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def middle_left(self) -> np.ndarray:
+        return np.array([self.low[0], (self.low[1] + self.high[1]) / 2])
+
+    def nearest(self, place: np.ndarray) -> np.ndarray:
+        return np.asarray(np.clip(place, self.low, self.high))
+
+    def holds(self, places: np.ndarray) -> bool:
+        return bool(((places > self.low - _CLEAR) & (places < self.high + _CLEAR)).all(axis=1).any())
+
+    def touches(self, other: _Box) -> bool:
+        return bool((self.low < other.high + _APART).all() and (other.low < self.high + _APART).all())
+
+
+def _free_box(
+    end: np.ndarray, width: float, panel: np.ndarray, taken: np.ndarray, names: Sequence[_Box]
+) -> _Box | None:
+    """A place for a name of this width near `end` that covers neither the places `taken` nor `names`. None
+    if there is none, or the panel's right edge is about as near."""
     if end[0] > panel[0] - _NEAR_EDGE:
         return None
-    around = ((0.07, 0.0), (0.04, 0.1), (0.04, -0.1), (-width / 2, 0.12), (-width / 2, -0.12))
-    for spot in end + np.array(around):
-        low, high = spot - np.array([_CLEAR, LINE / 2]), spot + np.array([width + _CLEAR, LINE / 2])
-        inside = bool((low > 0).all() and (high < panel).all())
-        if inside and not ((taken > low) & (taken < high)).all(axis=1).any():
-            return np.asarray(spot)
+    around = [(aside, sign * up) for up in _UP for sign in (1, -1) for aside in (0.04, -width / 2)]
+    for middle_left in end + np.array([(0.09, 0.0), *around]):
+        box = _Box(middle_left - np.array([0.0, _HALF]), middle_left + np.array([width, _HALF]))
+        line = _along(np.array([end, box.nearest(end)]))
+        if (
+            (box.low > 0).all()
+            and (box.high < panel).all()
+            and not box.holds(taken)
+            and not any(box.touches(name) or name.holds(line) for name in names)
+        ):
+            return box
     return None
 
 
@@ -138,12 +177,6 @@ def _along(points: np.ndarray) -> np.ndarray:
     """Places along a line through `points` (m, 2), closer to each other than a name is high."""
     steps = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)) / _STEP)) for a, b in itertools.pairwise(points)]
     return np.concatenate([points, *steps])
-
-
-def _filled(spot: np.ndarray, width: float) -> np.ndarray:
-    across = spot[0] + np.arange(0, width + _STEP, _STEP)
-    up = spot[1] + np.array([-LINE / 2, 0.0, LINE / 2])
-    return np.array(list(itertools.product(across, up)))
 
 
 def name_rows(axes: Axes, names: Sequence[str], inks: Sequence[str]) -> None:

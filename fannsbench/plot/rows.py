@@ -51,7 +51,7 @@ def choose(
         column = kind.replace(" ", "")
         for name in names:
             if name not in (known := set(readable[column])):
-                raise UnknownNameError(kind, name, known, hint="only what has results can be drawn")
+                raise UnknownNameError(kind, name, known)
         if names:
             chosen = chosen[chosen[column].isin(names)]
     if k is not None:
@@ -95,7 +95,9 @@ def measured(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
         good[name] = pd.to_numeric(good[name]).astype(float)
         good = good[np.isfinite(good[name])]
         if good.empty:
-            raise UserError(f"nothing to draw: none of these results has a value for {name}")
+            reasons = rows.loc[rows["status"] == "ok", "reason"].fillna("")
+            why = next((f"; {reason}" for reason in reasons if reason), "")
+            raise UserError(f"nothing to draw: none of these results has a value for {name}{why}")
     return good
 
 
