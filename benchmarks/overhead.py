@@ -51,7 +51,15 @@ def by_fannsbench(dataset: str, results: Path) -> tuple[dict[int, float], float]
     command = [
         *("fannsbench", "run", "--algo", "hnsw", "--dataset", dataset, "--workload", "none", "-k", str(K)),
         *("--set", f"M={M}", "--set", f"ef_construction={EF_CONSTRUCTION}", "--build-threads", "1"),
-        *("--sweep", "ef=" + ",".join(map(str, EFS)), "--runs", str(RUNS), "--results", str(results), "--json"),
+        *(
+            "--sweep",
+            "ef=" + ",".join(map(str, EFS)),
+            "--runs",
+            str(RUNS),
+            "--results",
+            str(results),
+            "--json",
+        ),
     ]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads(answer.stdout)

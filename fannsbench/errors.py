@@ -13,6 +13,11 @@ class UserError(Exception):
     """Says what is wrong, where, and what would be right; the command line prints it and exits with 2."""
 
 
+def one_line(error: BaseException) -> str:
+    """The message of an error that may be another library's, without line breaks."""
+    return " ".join(str(error).split())
+
+
 class UnknownNameError(UserError):
     """A name that does not exist, with the nearest ones that do.
 

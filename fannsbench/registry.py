@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fannsbench import algorithms, folders
-from fannsbench.errors import PluginError, UnknownNameError
+from fannsbench.errors import PluginError, UnknownNameError, one_line
 from fannsbench.parameters import Declaration
 
 if TYPE_CHECKING:
@@ -67,9 +67,8 @@ class Plugin:
         try:
             module = importlib.import_module(f"{self.package}.plugin")
         except (Exception, SystemExit) as error:
-            message = " ".join(str(error).split())
             raise PluginError(
-                f"algorithm {self.name!r} ({self.folder}): {type(error).__name__}: {message}"
+                f"algorithm {self.name!r} ({self.folder}): {type(error).__name__}: {one_line(error)}"
             ) from error
         imported = Path(module.__file__ or "").resolve().parent
         if imported != self.folder.resolve():

@@ -21,6 +21,7 @@ settings.load_profile("fannsbench")
 # Started processes share the compiled kernels, although each test has another cache folder.
 os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR
 
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """$FANNSBENCH_CACHE and $FANNSBENCH_DATASETS are new and empty; there are no plugins of the user's."""

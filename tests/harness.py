@@ -18,10 +18,13 @@ import numpy as np
 import pandas as pd
 import plugins
 import pytest
+import reference
 
 from fannsbench import algorithms
+from fannsbench.algorithm import Metric
+from fannsbench.attributes import Category
 from fannsbench.cli import main as cli
-from fannsbench.dataset import Dataset
+from fannsbench.dataset import Dataset, DatasetWriter
 from fannsbench.results import table
 from fannsbench.run import executor, plan
 
@@ -151,6 +154,25 @@ def bench(folder: Path, dataset: Path) -> Iterator[Bench]:
                 getattr(sys.modules[name], "__file__", "")
             ):
                 del sys.modules[name]
+
+
+def write_unfiltered(
+    path: Path, n: int = 300, q: int = 12, depth: int = 20, workload: bool = False
+) -> Path:
+    """A data set file of 8 dimensions without attributes, or with one that all items share and a workload
+    `em` whose filter keeps them all."""
+    rng = np.random.default_rng(5)
+    vectors, queries = (rng.standard_normal((rows, 8)).astype(np.float32) for rows in (n, q))
+    with DatasetWriter(path, name=path.stem, metric=Metric.EUCLIDEAN) as writer:
+        writer.items(vectors)
+        writer.queries(queries)
+        truth = reference.brute_force(vectors, queries, depth, Metric.EUCLIDEAN)
+        writer.truth(*truth)
+        if workload:
+            writer.attribute("same", Category.from_values(["yes"] * n))
+            yes = {"value": np.full(q, "yes", object)}
+            writer.workload("em", "same == $value", yes, *truth, np.full(q, n))
+    return path
 
 
 def wait_until(condition: Callable[[], object]) -> None:

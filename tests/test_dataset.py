@@ -36,7 +36,7 @@ ALL_KINDS = {
 METRICS = {Metric.EUCLIDEAN: "euclidean", Metric.COSINE: "angular", Metric.INNER_PRODUCT: "ip"}
 
 
-def write_all_kinds(path: Path, dtype: type = np.float32, compress: bool = False, metric=Metric.EUCLIDEAN) -> None:
+def write_all_kinds(path, dtype=np.float32, compress=False, metric=Metric.EUCLIDEAN):
     about = {"description": "d", "source": "s", "license": "l"}
     with DatasetWriter(path, name="all", metric=metric, compress=compress, **about) as writer:
         writer.items(np.arange(15, dtype=dtype).reshape(5, 3) / 4)
@@ -61,7 +61,8 @@ def test_round_trip(tmp_path, dtype, compress):
     with Dataset.open(path) as dataset:
         assert (dataset.name, dataset.metric, dataset.path) == ("all", Metric.EUCLIDEAN, path)
         assert (dataset.n, dataset.dimension, dataset.num_queries) == (5, 3, 2)
-        assert [dataset.about(key) for key in ("description", "source", "license", "nothing")] == ["d", "s", "l", ""]
+        about = [dataset.about(key) for key in ("description", "source", "license", "nothing")]
+        assert about == ["d", "s", "l", ""]
         assert dataset.vectors.dtype == dtype
         items = dataset.items()
         queries = dataset.queries()
@@ -96,8 +97,8 @@ def test_round_trip(tmp_path, dtype, compress):
         assert workload.matches.tolist() == [1, 0]
         types = (workload.neighbors.dtype, workload.distances.dtype, workload.matches.dtype)
         assert types == (np.int32, np.float32, np.int64)
-    counts = {name: workloads[name].bind(items.attributes).counts().tolist() for name in ("texts", "numbers", "fixed")}
-    assert counts == {"texts": [4, 1], "numbers": [1, 2], "fixed": [2, 2]}
+    for name, counts in {"texts": [3, 1], "numbers": [1, 3], "fixed": [2, 2]}.items():
+        assert workloads[name].bind(items.attributes).counts().tolist() == counts
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -106,17 +107,17 @@ def test_plain_h5py_finds_everything_under_the_documented_names(tmp_path, compre
     path = tmp_path / "all.h5"
     write_all_kinds(path, compress=compress, metric=metric)
     found = reference.read_file(path)
-    assert {key: found[f"@{key}"] for key in ("schema", "name", "distance", "description", "source", "license")} == {
-        "schema": "fannsbench/1",
-        "name": "all",
-        "distance": METRICS[metric],
-        "description": "d",
-        "source": "s",
-        "license": "l",
+    assert re.fullmatch(r"fannsbench \d+\.\d+\.\d+", found.pop("@created_with"))
+    assert {key: found.pop(key) for key in list(found) if key.startswith("@")} == {
+        "@schema": "fannsbench/1",
+        "@name": "all",
+        "@distance": METRICS[metric],
+        "@description": "d",
+        "@source": "s",
+        "@license": "l",
     }
-    assert re.fullmatch(r"fannsbench \d+\.\d+\.\d+", found["@created_with"])
     expected = {
-        "train": (np.float32, [[0, 0.25, 0.5], [0.75, 1, 1.25], [1.5, 1.75, 2], [2.25, 2.5, 2.75], [3, 3.25, 3.5]]),
+        "train": (np.float32, np.arange(15).reshape(5, 3) / 4),
         "test": (np.float32, [[0, 0.25, 0.5], [0.75, 1, 1.25]]),
         "neighbors": (np.int32, [[0, 1], [1, 0]]),
         "distances": (np.float32, [[0, 0.5], [0.25, 2]]),
@@ -151,7 +152,7 @@ def test_plain_h5py_finds_everything_under_the_documented_names(tmp_path, compre
         "workloads/numbers@filter": "$low <= gaps < $high",
         "workloads/fixed@filter": "integer == 0",
     }
-    assert {key for key in found if not key.startswith("@")} == expected.keys() | texts.keys() | marks.keys()
+    assert found.keys() == expected.keys() | texts.keys() | marks.keys()
     for key, (dtype, values) in expected.items():
         assert found[key].dtype == dtype, key
         np.testing.assert_array_equal(found[key], values, key)
@@ -249,6 +250,8 @@ def test_missing_marks_of_another_type_and_texts_of_fixed_length_are_read(tiny_d
 
 # What is wrong is said
 
+COLOUR, PRICE, EM = "attributes/colour", "attributes/price", "workloads/em"
+
 
 def edited(path: Path, folder: Path, edit) -> Path:
     """A copy of a file, changed with plain h5py."""
@@ -271,10 +274,11 @@ def use_everything(path: Path) -> None:
 
 def replace(name, value):
     def edit(file):
+        content = value(file) if callable(value) else value
         if name in file:
             del file[name]
-        if value is not None:
-            file[name] = value(file) if callable(value) else value
+        if content is not None:
+            file[name] = content
 
     return edit
 
@@ -305,81 +309,62 @@ def put(name, place, value):
 FAULTS = {
     "no train": (replace("train", None), "there is no /train"),
     "no test": (replace("test", None), "there is no /test"),
-    "train is a group": (replace("train", None), "there is no /train"),
-    "flat train": (replace("train", np.zeros(9, np.float32)), r"/train is float32 \(9,\).*non-empty matrix"),
-    "three dimensions": (replace("train", np.zeros((3, 8, 2), np.float32)), "non-empty matrix"),
-    "no items": (replace("train", np.zeros((0, 8), np.float32)), "non-empty matrix"),
-    "no queries": (replace("test", np.zeros((0, 8), np.float32)), "/test is .* non-empty matrix"),
-    "int vectors": (replace("train", np.zeros((300, 8), np.int8)), "/train is int8.*matrix of floats"),
+    "train is a group": (replace("train", lambda file: file["attributes"]), "there is no /train"),
+    "flat train": (replace("train", np.zeros(9, "f4")), r"/train is float32 \(9,\).*non-empty matrix"),
+    "three dimensions": (replace("train", np.zeros((3, 8, 2))), "non-empty matrix"),
+    "no items": (replace("train", np.zeros((0, 8))), "non-empty matrix"),
+    "no queries": (replace("test", np.zeros((0, 8))), "/test is .* non-empty matrix"),
+    "int vectors": (replace("train", np.zeros((300, 8), "i1")), "/train is int8.*matrix of floats"),
     "bit vectors": (replace("train", np.zeros((300, 8), bool)), "/train is bool.*matrix of floats"),
-    "other dimension": (replace("test", np.zeros((12, 9), np.float32)), "/test has 9 dimensions and /train 8"),
+    "other dimension": (replace("test", np.zeros((12, 9))), "/test has 9 dimensions and /train 8"),
     "schema": (attribute("/", "schema", "fannsbench/2"), "schema 'fannsbench/2'; this version reads"),
     "distance": (attribute("/", "distance", "hamming"), "distance 'hamming'; it must be one of euclidean"),
     "no distance": (without_attribute("/", "distance"), "distance ''; it must be one of"),
     "NaN item": (put("train", (7, 3), np.nan), "/train row 7 holds NaN or infinite"),
     "infinite query": (put("test", (11, 0), -np.inf), "/test row 11 holds NaN or infinite"),
-    "too large for float32": (
-        replace("train", lambda file: np.full((300, 8), 1e300)),
-        "/train row 0 holds NaN or infinite",
-    ),
+    "too large for float32": (replace("train", np.full((300, 8), 1e300)), "/train row 0 holds NaN or inf"),
     "no truth": (replace("neighbors", None), "there is no /neighbors"),
     "no distances": (replace("distances", None), "there is no /distances"),
-    "neighbor too high": (put("neighbors", (3, 5), 300), r"workload 'none': neighbors 0\.\.300 of 300 items"),
-    "neighbor too low": (put("neighbors", (3, 5), -2), r"workload 'none': neighbors -2\.\.\d+ of 300 items"),
-    "neighbors of floats": (
-        replace("neighbors", np.zeros((12, 20))),
-        r"/neighbors is float64 \(12, 20\); it must be int32",
-    ),
+    "neighbor too high": (put("neighbors", (3, 5), 300), r"'none': neighbors \d+\.\.300 of 300 items"),
+    "neighbor too low": (put("neighbors", (3, 5), -2), r"'none': neighbors -2\.\.\d+ of 300 items"),
+    "neighbors of floats": (replace("neighbors", np.zeros((12, 20))), r"/neighbors is float64 \(12, 20\)"),
     "flat neighbors": (replace("neighbors", np.zeros(12, int)), r"/neighbors is int64 \(12,\)"),
-    "neighbor beyond int32": (replace("neighbors", np.full((12, 20), 2**40)), "/neighbors holds numbers too large"),
-    "neighbors for fewer queries": (
-        lambda file: (replace("neighbors", np.zeros((11, 20), int))(file), replace("distances", np.zeros((11, 20)))(file)),
-        r"neighbors \(11, 20\), distances \(11, 20\).*12 queries",
-    ),
+    "beyond int32": (replace("neighbors", np.full((12, 20), 2**40)), "/neighbors holds numbers too large"),
     "distances of other shape": (replace("distances", np.zeros((12, 19))), r"distances \(12, 19\)"),
     "attributes is no group": (replace("attributes", np.zeros(3)), "/attributes must be a group of groups"),
-    "attribute is no group": (replace("attributes/extra", np.zeros(300)), "/attributes must be a group of groups"),
-    "attribute kind": (attribute("attributes/price", "kind", "date"), "'price' is of kind 'date'; known: category"),
-    "no attribute kind": (without_attribute("attributes/price", "kind"), "'price' is of kind ''"),
-    "attribute for fewer items": (
-        replace("attributes/price/values", np.zeros(299, np.int64)),
-        "attribute 'price' has 299 values for 300 items",
-    ),
+    "attribute is no group": (replace("attributes/x", np.zeros(3)), "/attributes must be a group of groups"),
+    "attribute kind": (attribute(PRICE, "kind", "date"), "'price' is of kind 'date'; known: category"),
+    "no attribute kind": (without_attribute(PRICE, "kind"), "'price' is of kind ''"),
+    "attribute of fewer": (replace(f"{PRICE}/values", np.zeros(9)), "'price' has 9 values for 300 items"),
     "set for fewer items": (
         replace("attributes/tags/indptr", lambda file: file["attributes/tags/indptr"][:-1]),
         "attribute 'tags': a set attribute's indptr",
     ),
-    "attribute without values": (
-        replace("attributes/price/values", None),
-        "attribute 'price': there is no /attributes/price/values",
-    ),
-    "attribute of texts": (replace("attributes/price/values", [b"x"] * 300), "attribute 'price': .*int64 or float64"),
-    "single value": (replace("attributes/price/values", 3), "attribute 'price': "),
-    "no vocabulary": (replace("attributes/colour/vocabulary", None), "there is no /attributes/colour/vocabulary"),
-    "vocabulary of numbers": (replace("attributes/colour/vocabulary", np.zeros(3)), "attribute 'colour': "),
+    "no values": (replace(f"{PRICE}/values", None), "'price': there is no /attributes/price/values"),
+    "values are texts": (replace(f"{PRICE}/values", [b"x"] * 300), "'price': .*int64 or float64"),
+    "single value": (replace(f"{PRICE}/values", 3), "attribute 'price': "),
+    "no vocabulary": (replace(f"{COLOUR}/vocabulary", None), "there is no /attributes/colour/vocabulary"),
+    "vocabulary of numbers": (replace(f"{COLOUR}/vocabulary", np.zeros(3)), "attribute 'colour': "),
     "vocabulary not utf-8": (
-        replace("attributes/colour/vocabulary", np.array([b"a", b"b", b"\xff"])),
-        "attribute 'colour': .*decode",
+        replace(f"{COLOUR}/vocabulary", np.array([b"a", b"\xff"])),
+        "'colour': .*decode",
     ),
-    "code without text": (put("attributes/colour/codes", 0, 3), r"attribute 'colour': .*codes -1\.\.3"),
-    "codes of floats": (replace("attributes/colour/codes", np.zeros(300)), "codes is float64"),
-    "workload is no group": (replace("workloads/extra", np.zeros(3)), "/workloads must be a group of groups"),
-    "no neighbors": (replace("workloads/em/neighbors", None), "there is no /workloads/em/neighbors"),
-    "workload without distances": (replace("workloads/em/distances", None), "there is no /workloads/em/distances"),
-    "no matches": (replace("workloads/em/matches", None), "there is no /workloads/em/matches"),
-    "matches of fewer": (replace("workloads/em/matches", np.zeros(11, int)), r"'em': .*matches \(11,\) must agree"),
-    "matches of floats": (replace("workloads/em/matches", np.zeros(12)), "/workloads/em/matches is float64"),
-    "no filter": (without_attribute("workloads/em", "filter"), "filter '', column 1: empty"),
-    "unreadable filter": (attribute("workloads/em", "filter", "colour = $colour"), "column 8: not a filter"),
+    "code without text": (put(f"{COLOUR}/codes", 0, 3), r"attribute 'colour': .*codes -1\.\.3"),
+    "codes of floats": (replace(f"{COLOUR}/codes", np.zeros(300)), "codes is float64"),
+    "workload is no group": (replace("workloads/x", np.zeros(3)), "/workloads must be a group of groups"),
+    "workload without neighbors": (replace(f"{EM}/neighbors", None), "there is no /workloads/em/neighbors"),
+    "workload without distances": (replace(f"{EM}/distances", None), "there is no /workloads/em/distances"),
+    "no matches": (replace(f"{EM}/matches", None), "there is no /workloads/em/matches"),
+    "matches of fewer": (replace(f"{EM}/matches", np.zeros(11, int)), r"'em': .*matches \(11,\) must"),
+    "matches of floats": (replace(f"{EM}/matches", np.zeros(12)), "/workloads/em/matches is float64"),
+    "no filter": (without_attribute(EM, "filter"), "filter '', column 1: empty"),
+    "unreadable filter": (attribute(EM, "filter", "colour = $colour"), "column 8: not a filter"),
     "parameters of fewer": (
         replace("workloads/r/parameters/low", np.zeros(11, int)),
         r"workload 'r': \$low has \(11,\) values for \(12,\) queries",
     ),
-    "parameters is no group": (
-        replace("workloads/r/parameters", np.zeros(12)),
-        "/workloads/r/parameters must be a group of datasets",
-    ),
-    "workload's neighbor too high": (put("workloads/em/neighbors", (0, 0), 300), "workload 'em': neighbors"),
+    "parameters is no group": (replace(f"{EM}/parameters", np.zeros(12)), "must be a group of datasets"),
+    "workload's neighbor too high": (put(f"{EM}/neighbors", (0, 0), 300), "workload 'em': neighbors"),
 }
 
 
@@ -395,10 +380,15 @@ def test_a_fault_is_one_line_that_names_the_file(tiny_dataset, tmp_path, fault):
     assert "\n" not in message
 
 
-def test_one_part_of_a_workload_may_not_differ_even_if_the_others_agree(tiny_dataset, tmp_path):
-    path = edited(tiny_dataset, tmp_path, replace("workloads/em/matches", np.zeros(300, int)))
-    with Dataset.open(path) as dataset, pytest.raises(DatasetError, match="must agree with 12 queries"):
-        dataset.workload("em")
+@pytest.mark.parametrize("rows", [11, 300])
+def test_the_truth_of_other_queries_is_refused(tiny_dataset, tmp_path, rows):
+    def edit(file):
+        replace("neighbors", np.zeros((rows, 20), int))(file)
+        replace("distances", np.zeros((rows, 20)))(file)
+
+    path = edited(tiny_dataset, tmp_path, edit)
+    with pytest.raises(DatasetError, match=rf"neighbors \({rows}, 20\), .* must agree with 12 queries"):
+        use_everything(path)
 
 
 @pytest.mark.parametrize("size", [0, 7, 100, 5000, -1])
@@ -435,15 +425,15 @@ def test_damage_inside_a_file_is_found_when_it_is_read(tmp_path, part):
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xa5" * chunk.size
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="packed.h5: ") as error:
+    with pytest.raises(DatasetError, match=r"packed\.h5: ") as error:
         use_everything(path)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_workload(tiny_dataset):
-    with Dataset.open(tiny_dataset) as dataset:
-        with pytest.raises(UnknownNameError, match="unknown workload of tiny 'emi'; did you mean emis or em"):
-            dataset.workload("emi")
+    says = "unknown workload of tiny 'emi'; did you mean emis or em"
+    with Dataset.open(tiny_dataset) as dataset, pytest.raises(UnknownNameError, match=says):
+        dataset.workload("emi")
 
 
 def test_a_workload_whose_values_do_not_fit_the_attributes(tiny_dataset, tmp_path):
@@ -481,7 +471,7 @@ def test_the_checksum_changes_with_the_file_and_is_remembered_otherwise(copy):
         put("train", (0, 0), 0.5)(file)
     os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert copy.stat().st_size == stat.st_size
-    assert checksum(copy) == before  # nothing that is looked at has changed, so the content was not read again
+    assert checksum(copy) == before, "what is looked at has not changed, so the content is not read again"
     os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     assert checksum(copy) != before
 
@@ -507,7 +497,8 @@ def test_a_memory_that_lacks_the_checksum_is_repaired(copy):
 def test_the_checksum_needs_no_cache(copy, tmp_path, monkeypatch):
     before = checksum(copy)
     (tmp_path / "file").touch()
-    monkeypatch.setenv("FANNSBENCH_CACHE", str(tmp_path / "file" / "cache"))  # cannot be made, not even by root
+    impossible = tmp_path / "file" / "cache"  # for root too
+    monkeypatch.setenv("FANNSBENCH_CACHE", str(impossible))
     assert checksum(copy) == before
 
 
@@ -519,6 +510,9 @@ def test_a_refused_file_is_refused_again(tiny_dataset, tmp_path):
 
 
 # Writing
+
+
+UNUSABLE = "a-b 1a a.b a/b and not None True class lambda \ufb01 $a f()"
 
 
 class Interruption(BaseException):
@@ -572,9 +566,7 @@ with DatasetWriter(Path({str(tmp_path / "x.h5")!r}), name="x", metric=Metric.COS
     assert tmp_path not in {path.parent for path in datasets.available().values()}
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a b", "a-b", "1a", "a.b", "a/b", "and", "not", "None", "True", "class", "lambda", "ﬁ", "$a", "f()"]
-)
+@pytest.mark.parametrize("name", ["", "a b", *UNUSABLE.split(" ")])
 def test_attributes_that_no_filter_could_name_are_refused(tmp_path, name):
     with pytest.raises(DatasetError, match=re.escape(f"attribute {name!r}")):
         write_attribute(tmp_path, name)
@@ -618,7 +610,8 @@ def test_data_sets_are_found_by_name_in_the_users_folder(tiny_dataset, monkeypat
     monkeypatch.setenv("FANNSBENCH_DATASETS", str(tiny_dataset.parent))
     assert datasets.available()["tiny"] == tiny_dataset == datasets.find("tiny")
     assert datasets.find("wordnet-10k").parent == folders.bundled("datasets")
-    with pytest.raises(UnknownNameError, match="unknown data set 'tinny'; did you mean tiny.*or give the path of"):
+    says = "unknown data set 'tinny'; did you mean tiny.*or give the path of"
+    with pytest.raises(UnknownNameError, match=says):
         datasets.find("tinny")
 
 

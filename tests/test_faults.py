@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -44,7 +43,7 @@ IN_WORKER = {
 
 
 @pytest.fixture(scope="module")
-def faulty_rows(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Iterator[pd.DataFrame]:
+def faulty_rows(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> pd.DataFrame:
     """One run of two repetitions over all settings that fail, with sound ones before, between and after."""
     with harness.bench(tmp_path_factory.mktemp("faulty") / "bench", tiny_dataset) as bench:
         bench.plugin("faulty", plugins.FAULTY, plugins.FAULTY_PARAMS)
@@ -52,7 +51,8 @@ def faulty_rows(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) ->
         half = len(kinds) // 2
         sweep = ["fine", *kinds[:half], "print", *kinds[half:], "last"]
         bench.run("faulty", runs=2, sweeps={"search": sweep, "configure": ["", "raise"]})
-        yield bench.rows()
+        rows = bench.rows()
+    return rows
 
 
 @pytest.mark.parametrize(("parameter", "kind"), IN_WORKER)
@@ -77,8 +77,9 @@ def test_the_other_settings_are_measured_in_full(faulty_rows: pd.DataFrame, kind
 def test_the_stderr_of_a_failure_is_kept(faulty_rows: pd.DataFrame) -> None:
     paths = {row.search.rpartition("=")[2]: Path(row.path) for row in faulty_rows.itertuples()}
     assert "leaving" in store.read(paths["exit"]).stderr
-    assert "second   line ?" in store.read(paths["raise"]).stderr or store.read(paths["raise"]).stderr
-    assert "PluginError" in store.read(paths["shape"]).stderr
+    assert "raise PluginError" in store.read(paths["list"]).stderr
+    assert "a long tale" in store.read(paths["raise"]).stderr[-100:]
+    assert len(store.read(paths["raise"]).stderr) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,8 @@ def test_what_hangs_is_ended_after_the_timeout(bench: Bench) -> None:
         "configure= select= search=hang": "failed",
         "configure= select= search=x": "ok",
     }
-    assert sound.reason.iloc[0] == "time-out: over 6 s while measuring none configure= select= search=hang"
+    hanging_search = sound.index[sound.status == "failed"][0]
+    assert sound.reason[hanging_search] == f"time-out: over 6 s while measuring none {hanging_search}"
 
 
 def test_what_eats_memory_is_ended_at_the_limit(bench: Bench) -> None:
@@ -265,7 +267,7 @@ def block(bench: Bench) -> tuple[subprocess.Popen[str], list[int], Path]:
     return process, [began["pid"], began["child"]], stored
 
 
-def check_goes_on(bench: Bench, stored: Path, version: int) -> None:
+def check_goes_on(bench: Bench, stored: Path, version: str) -> None:
     """The same command measures what is missing and only that."""
     go(bench)
     before = len(bench.log())
@@ -339,7 +341,8 @@ def test_two_runs_at_once_measure_everything_once(bench: Bench) -> None:
 def test_a_full_results_folder_is_told_in_one_line(bench: Bench) -> None:
     """The limit of a file's size stands in for a full disk: writing fails after some bytes."""
     bench.plugin("plain")
-    arguments = bench.arguments("--algo", "plain", "--dataset", str(tiny.write(bench.folder / "many.h5", 300, 500)))
+    bench.dataset = harness.write_unfiltered(bench.folder / "many.h5", q=500)
+    arguments = bench.arguments("--algo", "plain")
     limited = subprocess.Popen(
         ["/bin/sh", "-c", 'ulimit -f 16; exec "$0" -P -m fannsbench "$@"', sys.executable, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -478,19 +481,19 @@ def test_a_new_measurement_replaces_the_old_one_only_when_it_has_as_much(bench: 
 
 
 DATASET_FAULTS = {
-    "truncated": "is not a readable HDF5 file",
-    "foreign": "is not a readable HDF5 file",
+    "truncated": "is no readable HDF5 file",
+    "foreign": "is no readable HDF5 file",
     "missing": "no data set file at",
     "nan": "/train row 7 holds NaN or infinite numbers",
     "inf": "/test row 3 holds NaN or infinite numbers",
-    "no truth": "there is no ground truth",
-    "dimensions": "test has 7 dimensions and train 8",
+    "no truth": "there is no /neighbors",
+    "dimensions": "/test has 7 dimensions and /train 8",
     "lengths": "must agree with 12 queries",
     "neighbours": "neighbors -1..300 of 300 items",
     "schema": "schema 'fannsbench/99'",
     "attribute": "attribute 'colour'",
     "filter": "column",
-    "chunk": "cannot be read",
+    "chunk": "read",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,13 +12,25 @@ from hypothesis import strategies as st
 
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.errors import FilterError
-from fannsbench.filters import And, Between, Contains, Equals, Filter, FilterKind, Not, Or, Parameter, matches_item
+from fannsbench.filters import (
+    And,
+    Between,
+    Contains,
+    Equals,
+    Filter,
+    FilterKind,
+    Not,
+    Or,
+    Parameter,
+    matches_item,
+)
 from fannsbench.filters.parse import DEEPEST_NESTING, LONGEST_TEXT
 from fannsbench.kernels.match import matches
 
 TEXTS = ["a", "b", "it's", 'say "x"', "", "grün", "日本", "$a", "a b", "\\", "#", "true", "3"]
 INTEGERS = [0, 1, -1, 7, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**63 - 2, -(2**63), 2**62 + 1]
-FLOATS = [0.0, -0.0, 0.5, 7.0, -1.5, 2.0**53, 2.0**53 + 2, 2.0**63, -(2.0**63), 1e300, 5e-324, np.inf, -np.inf]
+FINITE = [0.0, -0.0, 0.5, 7.0, -1.5, 2.0**53, 2.0**53 + 2, 2.0**63, -(2.0**63), 1e300, 5e-324]
+FLOATS = [*FINITE, np.inf, -np.inf]
 SIZES = [1, 2, 7, 8, 9, 63, 64, 65, 130]
 CATEGORIES, NUMBERS, SETS = ("colour", "größe"), ("count", "year", "price"), ("tags", "relations")
 
@@ -72,8 +84,7 @@ def cases(draw, sizes=SIZES, max_queries=4, depth=3):
         return operand([*TEXTS, "unheard of"], TEXTS)
 
     def number():
-        finite = [value for value in FLOATS if np.isfinite(value)]
-        return operand(*draw(st.sampled_from([(INTEGERS, INTEGERS), ([*FLOATS, np.nan], finite)])))
+        return operand(*draw(st.sampled_from([(INTEGERS, INTEGERS), ([*FLOATS, np.nan], FINITE)])))
 
     def listed(value):
         values = [value() for _ in range(draw(st.integers(1, 3)))]
@@ -118,9 +129,8 @@ def number_columns(values):
 
 def expected_masks(case):
     items = case.items()
-    return np.array(
-        [[reference.evaluate(case.text, item, case.values(j)) for item in items] for j in range(case.num_queries)]
-    )
+    rows = [case.values(j) for j in range(case.num_queries)]
+    return np.array([[reference.evaluate(case.text, item, row) for item in items] for row in rows])
 
 
 @settings(max_examples=250)
@@ -328,6 +338,7 @@ REFUSED = [  # text, with the place of the error marked by ^, and what the messa
     ("a == 1^; b == 2", "not a filter expression"),
     ("^import os", "not a filter expression"),
     ("a == ^'x", "not a filter expression"),
+    ("a == ^'x\\d'", "invalid escape sequence"),
     ("a == ^'x\n'", "pair of"),
     ("(größe == 'ü' and a == ^f(1))", "expected a value"),
     ("日本 == '語' and ^b", "expected a comparison"),
@@ -388,15 +399,15 @@ def test_a_text_beyond_all_measure_is_refused():
         Filter.parse("a == 1" + " " * LONGEST_TEXT)
 
 
+TOKENS = "a b $x $ 't' ' \" 3 - == <= != in not and or ( ) [ ] , \\ # is lambda : . = ü f' { *"
+
+
 @settings(max_examples=500)
 @given(
     st.one_of(
         st.text(max_size=30),
         st.lists(
-            st.sampled_from(
-                ["a", "b", "$x", "$", "'t'", "'", '"', "3", "-", "==", "<=", "!=", "in", "not", "and", "or", "("]
-                + [")", "[", "]", ",", "\\", "\n", "#", "is", "lambda", ":", ".", "=", "ü", "f'", "{", "*", "\u00a0"]
-            ),
+            st.sampled_from([*TOKENS.split(" "), "\n", "\u00a0"]),
             max_size=9,
         ).map(" ".join),
     )

@@ -103,7 +103,7 @@ def cases(draw):
 
     whole = tree(draw(st.integers(0, 3)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    n, q = draw(st.sampled_from([1, 7, 8, 9, 63, 64, 65, 100])), draw(st.integers(1, 4))
+    n, q = draw(st.sampled_from([1, 7, 8, 9, 63, 64, 65, 300])), draw(st.integers(1, 4))
     return case_of(rng, n, q, whole, num_leaves)
 
 

@@ -19,7 +19,16 @@ import pytest
 pytestmark = pytest.mark.packaging
 
 CHECKOUT = Path(__file__).parent.parent
-ALGORITHMS = {"exact", "hnsw", "hnsw-infilter", "faiss-flat", "faiss-ivf", "faiss-ivfpq", "faiss-hnsw", "annoy"}
+ALGORITHMS = {
+    "exact",
+    "hnsw",
+    "hnsw-infilter",
+    "faiss-flat",
+    "faiss-ivf",
+    "faiss-ivfpq",
+    "faiss-hnsw",
+    "annoy",
+}
 
 
 @pytest.fixture(scope="module")

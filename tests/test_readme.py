@@ -27,7 +27,9 @@ def help_texts(command: click.Command, name: str = "fannsbench") -> str:
         return "".join(help_texts(sub, f"{name} {child}") for child, sub in parts if sub)
     summary = command.get_short_help_str(100)
     text = f"$ {name} --help\n{command.get_help(context)}"
-    return f"<details><summary><code>{name}</code>: {summary}</summary>\n\n```text\n{text}\n```\n\n</details>\n"
+    return (
+        f"<details><summary><code>{name}</code>: {summary}</summary>\n\n```text\n{text}\n```\n\n</details>\n"
+    )
 
 
 def blocks(language: str) -> list[str]:

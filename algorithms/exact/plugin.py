@@ -31,15 +31,18 @@ METRIC_CODES = {
     Metric.COSINE: truth.COSINE,
     Metric.INNER_PRODUCT: truth.INNER_PRODUCT,
 }
-QUERY_BLOCK = 512
-TILE_SCORES = 1 << 18
-"""Dot products of a scan's tile: 1 MiB, about an L2 cache."""
+QUERY_BLOCK = 1024
+TILE_SCORES = 1 << 20
+"""Dot products of a scan's tile, 4 MiB: BLAS likes large tiles, the kernel that reads them a cache."""
 GATHER_TILE_BYTES = 512 << 10
 """Vectors of a gather's tile: half an L2 cache."""
 SHARED_BY = 4
 """A batch gathers tile by tile if an item is wanted by this many queries or more, on average."""
 SCAN_FROM = 8
 """With fewer queries a scan costs as much memory traffic a query as a gather of nearly all items."""
+FIXED_COST = 60
+"""What gathering an item costs besides arithmetic, in dimensions: the shorter vectors are, the sooner scans
+pay. From `benchmarks/exact_scan_above.py`, as is the default of `scan_above`."""
 NO_BITMAPS = np.empty((0, 0), np.uint8)
 LENGTHS = "lengths.npy"
 
@@ -64,7 +67,7 @@ class Exact(Algorithm):
         super().__init__(metric, seed)
         self._blas = threadpoolctl.ThreadpoolController()
 
-    def configure(self, scan_above: float = 0.2) -> None:
+    def configure(self, scan_above: float = 0.3) -> None:
         self._scan_above = scan_above
         self._distances = 0
 
@@ -85,8 +88,9 @@ class Exact(Algorithm):
         self._index = _index(self.metric, items.vectors, self._lengths)
 
     def select(self, filters: BoundFilters) -> Selection:
+        n, d = self._index.vectors.shape
         counts = filters.counts(self.threads)
-        scans = counts > self._scan_above * filters.n
+        scans = counts > self._scan_above * d / (d + FIXED_COST) * n
         if np.count_nonzero(scans) < SCAN_FROM:
             scans[:] = False
         gathering, scanning = np.flatnonzero(~scans), np.flatnonzero(scans)

@@ -26,6 +26,7 @@ class FaissIvf(FaissAlgorithm):
         centres = faiss.IndexFlat(d, metric)
         index = faiss.IndexIVFFlat(centres, d, number_of_lists(self.nlist, n), metric)
         index.cp.seed = self.seed
+        index.cp.min_points_per_centroid = 1  # no warning for small data
         index.train(vectors)
         return index
 

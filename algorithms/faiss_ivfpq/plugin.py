@@ -38,9 +38,9 @@ class FaissIvfPq(FaissAlgorithm):
         codes = faiss.IndexIVFPQ(centres, d, number_of_lists(self.nlist, n), m, BITS, metric)
         for clustering in (codes.cp, codes.pq.cp):
             clustering.seed = self.seed
-        codes.pq.cp.min_points_per_centroid = 1  # no warning for small data
+            clustering.min_points_per_centroid = 1  # no warning for small data
         index = faiss.IndexRefineFlat(codes) if self.refine else codes
-        index.train(np.resize(vectors, (max(n, 2**BITS), d)))  # repeats vectors where there are too few
+        index.train(vectors if n >= 2**BITS else np.resize(vectors, (2**BITS, d)))  # repeats too few vectors
         return index
 
     def configure(self, nprobe: int, rerank: int) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import numpy as np
-from click.shell_completion import CompletionItem
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -18,15 +17,12 @@ from rich.table import Table
 
 from fannsbench import dataset, folders
 from fannsbench.attributes import Category, Column, LabelSet
+from fannsbench.cli.options import Names
 from fannsbench.dataset import Dataset
 from fannsbench.errors import DatasetError
 
 WORDNET = "wordnet"
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-
-
-def complete_name(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in dataset.available() if name.startswith(typed)]
 
 
 @click.group()
@@ -46,7 +42,7 @@ def list_datasets(as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("name", shell_complete=complete_name)
+@click.argument("name", type=Names("dataset", several=False))
 @_json_option
 def show(name: str, as_json: bool) -> None:
     """What the data set NAME (or the file of that path) holds."""

@@ -18,33 +18,37 @@ RESULTS = click.option(
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
-    """Comma-separated names, each completed from a list that is made when it is needed."""
+    """Comma-separated names, each completed from a list that is made when it is needed. With `several` not
+    set, a single name, given as text."""
 
-    name = "name[,name]"
-
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, several: bool = True) -> None:
         self.kind = kind
+        self.several = several
+        self.name = "name[,name]" if several else "name"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        if isinstance(value, list):
-            return value
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str] | str:
+        if isinstance(value, list) or not self.several:
+            return value  # type: ignore[no-any-return]
         return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        before, comma, last = incomplete.rpartition(",")
-        return [CompletionItem(before + comma + name) for name in self._known(ctx) if name.startswith(last)]
+        before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
+        known = [*(["all"] if self.several and self.kind != "dataset" else []), *self._known(ctx)]
+        return [CompletionItem(before + comma + name) for name in known if name.startswith(last)]
 
     def _known(self, ctx: click.Context) -> list[str]:
         if self.kind == "algorithm":
             from fannsbench import registry
 
-            return ["all", *registry.plugins()]
+            return list(registry.plugins())
         from fannsbench import dataset
 
         if self.kind == "dataset":
             return list(dataset.available())
         named = ctx.params.get("dataset") or dataset.DEFAULT
         with dataset.Dataset.open(dataset.find(named if isinstance(named, str) else named[0])) as opened:
-            return ["all", *opened.workload_names]
+            return opened.workload_names

@@ -13,6 +13,7 @@ from fannsbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+
 @click.command()
 @RESULTS
 @click.option("--algo", type=Names("algorithm"), help="Only these algorithms.")

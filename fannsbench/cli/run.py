@@ -35,7 +35,7 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 )  # fmt: skip
 @click.option(
     "--dataset", "dataset", default="wordnet-10k", show_default=True, metavar="NAME|PATH",
-    shell_complete=lambda ctx, param, text: Names("dataset").shell_complete(ctx, param, text),
+    type=Names("dataset", several=False),
     help="Data set.",
 )  # fmt: skip
 @click.option(
@@ -50,7 +50,12 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 @click.option("--sweep", "sweeps", type=_Assignment(), multiple=True, help="Sweep one: ef=10,20,40.")
 @click.option("--preset", help="A named setting of `fannsbench algorithms show`.")
 @click.option("--queries", type=click.IntRange(1), help="Only the first N queries.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one build, or one repetition.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Seconds for one build, or one repetition.",
+)
 @click.option(
     "--memory-limit", type=click.FloatRange(0, min_open=True), metavar="GB",
     help="For a worker.  [default: 90 % of memory]",

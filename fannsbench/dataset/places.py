@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fannsbench import folders
@@ -16,7 +17,7 @@ def find(name_or_path: str) -> Path:
 
     Raises UnknownNameError for a name that is in neither; a path need not exist."""
     path = Path(name_or_path)
-    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+    if path.suffix in _SUFFIXES or os.sep in name_or_path:
         return path
     known = available()
     if name_or_path not in known:

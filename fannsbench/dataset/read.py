@@ -18,7 +18,7 @@ import numpy as np
 from fannsbench import folders
 from fannsbench.algorithm import Items, Metric
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number, text_of
-from fannsbench.errors import DatasetError, FilterError, UnknownNameError
+from fannsbench.errors import DatasetError, FilterError, UnknownNameError, one_line
 from fannsbench.filters import BoundFilters, Filter, FilterKind
 
 SCHEMA = "fannsbench/1"
@@ -91,7 +91,9 @@ class Dataset:
         except FileNotFoundError:
             raise DatasetError(f"no data set file at {path}") from None
         except OSError as error:
-            raise DatasetError(f"{path} is no readable HDF5 file (truncated or foreign): {error}") from None
+            raise DatasetError(
+                f"{path} is no readable HDF5 file (truncated or foreign): {one_line(error)}"
+            ) from None
         try:
             return cls(path, file)
         except BaseException:
@@ -224,7 +226,7 @@ class Dataset:
         try:
             yield
         except (OSError, ValueError, FilterError, DatasetError) as error:
-            raise DatasetError(f"{self.path}: {error}") from None
+            raise DatasetError(f"{self.path}: {one_line(error)}") from None
 
 
 def _part(group: h5py.Group, name: str) -> h5py.Dataset:

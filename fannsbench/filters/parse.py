@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,7 +101,8 @@ class _Parser:
             if mark in unread:
                 raise self.error(unread.index(mark), right)
         try:
-            expression = ast.parse(_TOKEN.sub(self.as_python, self.text), mode="eval")
+            with warnings.catch_warnings(action="error"):  # such as that of an escape that is none
+                expression = ast.parse(_TOKEN.sub(self.as_python, self.text), mode="eval")
         except SyntaxError as error:
             column = max((error.offset or 1) - 1, 0)
             raise self.error(column, f"not a filter expression ({error.msg})") from None

@@ -17,6 +17,8 @@ AND, OR, NOT = -1, -2, -3
 
 SCATTER_BELOW = 8
 """A leaf with fewer than n / 8 matches is written from its posting list, else the codes are scanned."""
+SORT_BELOW = 64
+"""Fewer than n / 64 ids are sorted by comparing them, more by marking them among all items."""
 
 
 class Predicate(NamedTuple):
@@ -171,14 +173,31 @@ def list_matches(p: Predicate, query: int, n: int, masks: np.ndarray, out: np.nd
                 out[count] = item
                 count += 1
         if p.bounds[query, leaf, 0] < p.bounds[query, leaf, 1]:
-            out[:count].sort()
-    else:
-        fill_mask(p, query, n, masks)
-        mask = masks[0]
-        for item in range(n):
-            if count < n:
-                out[count] = item
-            count += mask[item]
+            _sort(out[:count], n, masks[0])
+        return count
+    fill_mask(p, query, n, masks)
+    return _list_mask(masks[0], n, out)
+
+
+@jit
+def _sort(ids: np.ndarray, n: int, mask: np.ndarray) -> None:
+    if ids.size * SORT_BELOW < n:
+        ids.sort()
+        return
+    mask[:] = 0
+    for item in ids:
+        mask[item] = 1
+    _list_mask(mask, n, ids)
+
+
+@jit
+def _list_mask(mask: np.ndarray, n: int, out: np.ndarray) -> int:
+    """Write the ids of the items marked with 1 into `out`, ascending; return how many."""
+    count = 0
+    for item in range(n):
+        if count < out.size:
+            out[count] = item
+        count += mask[item] != 0
     return count
 
 
@@ -200,7 +219,7 @@ def count_matches(p: Predicate, first: int, n: int, masks: np.ndarray, counts: n
             fill_mask(p, query, n, masks)
             total = 0
             for item in range(n):
-                total += masks[0, item]
+                total += masks[0, item] != 0
             counts[row] = total
 
 

@@ -32,7 +32,10 @@ from fannsbench.parameters import Settings
 SCHEMA = "fannsbench-result/1"
 _STDERR_KEPT = 4000
 _NAMELESS = "%"
-_NEEDED = ("dataset", "checksum", "workload", "queries", "k", "algorithm", "build", "search", "threads", "mode")
+_NEEDED = {
+    "dataset": str, "checksum": str, "workload": str, "queries": int, "k": int, "algorithm": str,
+    "build": dict, "search": dict, "threads": int, "mode": str,
+}  # fmt: skip
 """What an identity must tell, so that the result can be listed."""
 
 
@@ -72,7 +75,7 @@ class Result:
     build: BuildFigures | None = None
     peak_search_bytes: int = 0
     threads_seen: int = 0
-    """Threads of the worker that used the processor while searching; 0 where the system cannot tell."""
+    """The most threads of the worker that were seen at work while searching; 0 where the system cannot tell."""
     call_s: float = 0.0
     """What the harness itself costs per call, in seconds."""
     runs: list[Run] = field(default_factory=list)
@@ -178,8 +181,8 @@ def _read(file: h5py.File) -> Result:
     identity = json.loads(attrs["identity"])
     if attrs["key"] != key_of(identity):
         raise ValueError("its key is not the hash of its identity")
-    if unknown := [name for name in _NEEDED if name not in identity]:
-        raise ValueError(f"its identity tells no {unknown[0]}")
+    if wrong := [name for name, kind in _NEEDED.items() if not isinstance(identity.get(name), kind)]:
+        raise ValueError(f"its identity tells no {wrong[0]}")
     build = None
     if "build_s" in attrs:
         build = BuildFigures(
@@ -233,9 +236,10 @@ def stored(path: Path) -> tuple[str, int]:
     return (result.status, len(result.runs)) if key_of(result.identity) == path.stem else ("", 0)
 
 
-def version(path: Path) -> int:
-    """Another number whenever the file has been written anew; 0 if there is none."""
+def version(path: Path) -> str:
+    """Another text whenever the file has been written anew; "" if there is none."""
     try:
-        return path.stat().st_mtime_ns
+        stat = path.stat()
     except OSError:
-        return 0
+        return ""
+    return f"{stat.st_mtime_ns}-{stat.st_ino}"

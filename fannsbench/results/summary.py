@@ -32,7 +32,7 @@ def _summary(name: Any, group: pd.DataFrame) -> dict[str, Any]:
         "selectivity": last.selectivity,
         **{f"qps@{target}": pareto.at_recall(recall, qps, target) for target in RECALLS},
         "best_recall": ok.recall.max(),
-        **group[["build_s", "index_bytes", "peak_build_bytes", "peak_search_bytes"]].max().to_dict(),
+        **group[["build_s", "index_bytes", "peak_build_bytes", "peak_search_bytes"]].astype(float).max(),
         "measured": len(ok),
         "failed": int((group.status == "failed").sum()),
     }

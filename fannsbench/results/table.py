@@ -28,8 +28,14 @@ COLUMNS = (
     "peak_build_bytes", "peak_search_bytes", "distances_per_query", "duplicates", "violations",
     "selectivity", "unmatched_queries", "queries", "threads_seen", "call_ms", "status", "reason", "path",
 )  # fmt: skip
-_COUNTS = ("k", "threads", "repetitions", "queries", "threads_seen")
-"""Integers, also beside a file that cannot be read and has none."""
+_COUNTS = (
+    "k", "threads", "repetitions", "index_bytes", "index_memory_bytes", "peak_build_bytes",
+    "peak_search_bytes", "duplicates", "violations", "unmatched_queries", "queries", "threads_seen",
+)  # fmt: skip
+_MEASURES = (
+    "recall", "qps", "qps_search", "qps_mean", "qps_std", "p50_ms", "p95_ms", "p99_ms", "max_ms", "build_s",
+    "preprocess_s", "distances_per_query", "selectivity", "call_ms",
+)  # fmt: skip
 _CACHE = ".table.sqlite"
 _CACHE_VERSION = 2
 """Goes up whenever rows are computed differently."""
@@ -39,6 +45,7 @@ _CACHE_SCHEMA = f"""
     PRAGMA user_version = {_CACHE_VERSION};
     COMMIT;
 """
+_PATIENCE_SECONDS = 10.0
 UNJUDGED = "the data set is not here, so recall is unknown"
 
 
@@ -50,7 +57,8 @@ def load(results: Path) -> pd.DataFrame:
     with _cached_rows(results) as cached:
         rows = [cached.row(path, stat) for path, stat in _files(results)]
     _mark_stale(rows)
-    table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(dict.fromkeys(_COUNTS, "Int64"))
+    kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_MEASURES, "float64")
+    table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(kinds)
     by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall"]
     return table.sort_values(by, kind="stable", ignore_index=True)
 
@@ -116,7 +124,7 @@ def _cached_rows(results: Path) -> Iterator[_CachedRows]:
 def _opened(path: Path) -> sqlite3.Connection:
     for _ in range(2):
         try:
-            database = sqlite3.connect(path, timeout=10)
+            database = sqlite3.connect(path, timeout=_PATIENCE_SECONDS)
             (version,) = database.execute("PRAGMA user_version").fetchone()
             (sound,) = database.execute("PRAGMA quick_check(1)").fetchone()
             (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -129,10 +129,10 @@ class _Worker:
             try:
                 self._follow(process)
             finally:
-                process.end()
+                code = process.end()
                 self.stderr = _tail(stderr_file)
             if not self.done and self.death is None:
-                self.death = _how_it_ended(process.exit_code(), self.phase, self.stderr)
+                self.death = _how_it_ended(code, self.phase, self.stderr)
 
     def _follow(self, process: WorkerProcess) -> None:
         began = sampled = monotonic()
@@ -213,7 +213,9 @@ def _tail(path: Path) -> str:
 
 def _store_failure(setting: Setting, job: Job, reason: str, stderr: str) -> None:
     """Repetitions that were measured before the failure stay in the file."""
-    result = Result(identity=setting.identity, dataset_path=str(job.dataset), machine=machine.facts(job.machine))
+    result = Result(
+        identity=setting.identity, dataset_path=str(job.dataset), machine=machine.facts(job.machine)
+    )
     if store.stored(setting.output)[0]:
         result = store.read(setting.output)
     result.status, result.reason, result.stderr = "failed", reason, stderr

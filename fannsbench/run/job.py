@@ -24,7 +24,7 @@ class Setting(BaseModel):
     identity: dict[str, Any]
     """All that makes this result this result; its hash names the file."""
     output: Path
-    found: int = 0
+    found: str = ""
     """Version of the stored result when the run was planned."""
 
     def __hash__(self) -> int:

@@ -206,9 +206,7 @@ class _Planner:
         }
         output = store.path_of(self.request.results.resolve(), self.machine, self.dataset.name, identity)
         found = store.version(output)
-        return Setting(
-            workload=workload.name, search=search, identity=identity, output=output, found=found
-        )
+        return Setting(workload=workload.name, search=search, identity=identity, output=output, found=found)
 
     def combinations(self, declaration: Declaration, declared: dict[str, Parameter]) -> list[Settings]:
         """Every combination of the values asked for; what was not asked for is swept or at its default."""

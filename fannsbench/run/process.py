@@ -9,6 +9,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from typing import IO, Any
 
 import psutil
@@ -17,12 +18,16 @@ _GUARD = 'read -r _; kill -9 -"$1"'
 """Waits for the end of its input, which comes when the process that holds it vanishes, and then ends the
 group: the worker cannot see to that itself, because a signal that ends it leaves its children."""
 _LAST_WORDS_SECONDS = 1.0
+_EXIT_SECONDS = 10.0
+_MARK = "FANNSBENCH_WORKER"
+"""A variable by which all that a worker has started is known, whoever its parent is by now."""
 
 
 class WorkerProcess:
     """A process that leads a session of its own and reports events as JSON lines on its standard output."""
 
     def __init__(self, command: list[str], environment: dict[str, str], stderr: IO[bytes]) -> None:
+        self._mark = f"{os.getpid()}-{id(self)}-{time.time_ns()}"
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -30,7 +35,7 @@ class WorkerProcess:
             stderr=stderr,
             encoding="utf-8",
             errors="replace",
-            env=environment,
+            env={**environment, _MARK: self._mark},
             start_new_session=True,
         )
         self._guard = subprocess.Popen(
@@ -40,49 +45,53 @@ class WorkerProcess:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._family: set[psutil.Process] = set()
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def event(self, seconds: float) -> dict[str, Any] | None:
         """The next event; {} if none comes within `seconds`, None if the process has ended."""
-        with contextlib.suppress(queue.Empty):
-            return self._events.get(timeout=seconds)
-        if self._process.poll() is None:
-            return {}
-        with contextlib.suppress(queue.Empty):  # a child may hold the pipe open for ever
-            return self._events.get(timeout=_LAST_WORDS_SECONDS)
-        return None
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            if self._process.poll() is None:
+                return {}
+            event = self._last_words()
+        if event is None:  # its exit code tells more than that of a process that was ended while exiting
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_SECONDS)
+        return event
 
     def resident_bytes(self) -> int:
         """What the process and its children hold now, children of children too; 0 when it has ended."""
         try:
             first = psutil.Process(self._process.pid)
-            family = {first, *first.children(recursive=True)}
+            family = [first, *first.children(recursive=True)]
         except psutil.NoSuchProcess:
             return 0
-        self._family |= family
         total = 0
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 total += process.memory_info().rss
         return total
 
-    def exit_code(self) -> int:
-        """Waits for the end; negative: the number of the signal that ended it."""
-        return self._process.wait()
-
-    def end(self) -> None:
-        """End it and its children, those in sessions of their own too."""
-        self.resident_bytes()  # for whom it has started since
+    def end(self) -> int:
+        """End it and its children, daemons and those in sessions of their own too. Returns its exit code,
+        or minus the number of the signal that ended it."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        for process in self._family:
+        for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                process.kill()
-        self._process.wait()
+                if process.environ().get(_MARK) == self._mark:
+                    process.kill()
         self._guard.kill()
         self._guard.communicate()
+        return self._process.wait()
+
+    def _last_words(self) -> dict[str, Any] | None:
+        """What is still in the pipe, which a child may hold open for ever."""
+        with contextlib.suppress(queue.Empty):
+            return self._events.get(timeout=_LAST_WORDS_SECONDS)
+        return None
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

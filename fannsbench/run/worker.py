@@ -73,6 +73,7 @@ class _Worker:
 
     def run(self) -> None:
         job = self.job
+        self.cores = machine.usable_cores()
         self.machine = machine.facts(job.machine)  # now, as threads are held to fewer cores later
         with Dataset.open(job.dataset) as dataset:
             self.metric = dataset.metric
@@ -147,12 +148,13 @@ class _Worker:
         job, queries = self.job, self.queries
         algorithm.configure(**setting.search)
         few = slice(0, timing.WARM_UP_QUERIES)
-        timing.batch(algorithm, queries[few], job.k, None if filters is None else filters[few])
+        with threads.Watch(self.cores) as watch:
+            timing.batch(algorithm, queries[few], job.k, None if filters is None else filters[few])
         algorithm.configure(**setting.search)  # counters begin anew
         memory.reset_peak()
         ticks = threads.processor_ticks()
         neighbors, select_seconds, search_seconds = timing.batch(algorithm, queries, job.k, filters)
-        result.threads_seen = max(result.threads_seen, threads.busy_since(ticks))
+        result.threads_seen = max(result.threads_seen, watch.most, threads.busy_since(ticks))
         neighbors = timing.as_ids(neighbors, len(self.items.vectors))
         distances = float(algorithm.counters().get("distances", math.nan))
         first = slice(0, timing.LATENCY_QUERIES)

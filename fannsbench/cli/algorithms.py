@@ -1,0 +1,171 @@
+"""`fannsbench algorithms`: list, show, add and check algorithms."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fannsbench.cli.options import Names
+from fannsbench.errors import PluginError, UserError
+
+if TYPE_CHECKING:
+    from fannsbench.registry import Plugin
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@click.group()
+def algorithms() -> None:
+    """List, show, add and check algorithms."""
+
+
+@algorithms.command("list")
+@_JSON
+def list_algorithms(as_json: bool) -> None:
+    """All algorithms: what they are, what they serve, and whether they can be used here."""
+    from fannsbench import registry
+
+    entries = [_overview(plugin) for plugin in registry.plugins().values()]
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    columns = ("name", "summary", "filters", "metrics")
+    _print([{c: _joined(e[c]) for c in columns} | {"installed": e["problem"] or "yes"} for e in entries])
+
+
+@algorithms.command()
+@click.argument("name", type=Names("algorithm", several=False))
+@_JSON
+def show(name: str, as_json: bool) -> None:
+    """One algorithm: its parameters, presets and source."""
+    from fannsbench import registry
+
+    plugin = registry.find(name)
+    declaration = plugin.declaration
+    about = _overview(plugin) | {
+        "source": declaration.source,
+        "folder": str(plugin.folder),
+        "origin": plugin.origin,
+        "interpreter": plugin.interpreter,
+    }
+    if not about["problem"]:
+        about["libraries"] = plugin.library_versions()
+    parameters = [
+        {"parameter": name, "phase": phase, **parameter.model_dump(exclude_none=True)}
+        for phase, declared in (("build", declaration.build), ("search", declaration.search))
+        for name, parameter in declared.items()
+    ]
+    if as_json:
+        everything = about | {"parameters": parameters, "presets": declaration.presets}
+        click.echo(json.dumps(everything, indent=1))
+        return
+    for key, value in about.items():
+        if value:
+            click.echo(f"{key + ':':13}{_joined(value)}")
+    shown = ("parameter", "phase", "default", "values", "help")
+    _print([{column: _joined(parameter[column]) for column in shown} for parameter in parameters])
+    for preset, settings in declaration.presets.items():
+        click.echo(f"preset {preset}: {_joined(settings)}")
+
+
+@algorithms.command()
+@click.argument("name")
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("plugins"),
+    show_default=True, help="Folder of your plugins; the new one becomes a folder in it.",
+)  # fmt: skip
+def new(name: str, folder: Path) -> None:
+    """Write a complete, working plugin NAME with its test."""
+    from fannsbench import registry
+
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r}: a name is made of small letters, digits and -, such as my-index")
+    if name in registry.plugins():
+        raise UserError(f"there is an algorithm {name!r} already; choose another name")
+    target = folder / name.replace("-", "_")
+    class_name = "".join(part.capitalize() for part in name.split("-"))
+    if target.exists():
+        raise UserError(f"{target} exists already; choose another name or --dir")
+    template = importlib.resources.files("fannsbench") / "templates" / "plugin"
+    try:
+        target.mkdir(parents=True)
+        for source in template.iterdir():
+            text = source.read_text().replace("{{name}}", name).replace("{{class}}", class_name)
+            (target / source.name.removesuffix(".template")).write_text(text)
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}") from None
+    click.echo(f"wrote {target}; try it with")
+    click.echo(f"  fannsbench algorithms check {target}")
+    click.echo(f"  export FANNSBENCH_PLUGINS={folder.resolve()}")
+    click.echo(f"  fannsbench run --algo {name}")
+
+
+@algorithms.command("check")
+@click.argument("name_or_folder", metavar="NAME|FOLDER", type=Names("algorithm", several=False))
+@_JSON
+def check_algorithm(name_or_folder: str, as_json: bool) -> None:
+    """Run the compliance suite on an algorithm, or on a plugin's folder. Exit code 1 if a check fails."""
+    from fannsbench import registry
+    from fannsbench.testing import FAILED, check
+
+    is_folder = Path(name_or_folder).is_dir() or len(Path(name_or_folder).parts) > 1
+    found = registry.from_folder(Path(name_or_folder)) if is_folder else registry.find(name_or_folder)
+    findings = check(found)
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in findings], indent=1))
+    else:
+        _print([{"check": f.check, "outcome": f.outcome, "detail": f.detail} for f in findings])
+    failed = sum(finding.outcome == FAILED for finding in findings)
+    if failed:
+        click.echo(f"{found.name}: {failed} of {len(findings)} checks failed", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _overview(plugin: Plugin) -> dict[str, Any]:
+    """Name, what it is, what it serves, and why it cannot be used, if so."""
+    entry: dict[str, Any] = {"name": plugin.name, "summary": "", "filters": [], "metrics": []}
+    entry["problem"] = plugin.problem()
+    try:
+        entry["summary"] = plugin.declaration.summary
+        algorithm = plugin.load()
+        entry["filters"] = [kind for kind in _kinds() if kind in algorithm.filters] or ["none"]
+        entry["metrics"] = sorted(algorithm.metrics)
+    except PluginError:
+        pass  # told as the problem
+    return entry
+
+
+def _kinds() -> list[str]:
+    from fannsbench.filters import FilterKind
+
+    return list(FilterKind)
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_joined(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_joined(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _print(rows: list[dict[str, str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in rows[0]:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row.values()))
+    Console().print(table)

@@ -1,0 +1,106 @@
+"""`fannsbench algorithms` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fannsbench.registry import plugins
+
+
+def fannsbench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fannsbench", "algorithms", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_list_tells_what_each_serves() -> None:
+    answer = fannsbench("list", "--json")
+    assert answer.returncode == 0, answer.stderr
+    entries = {entry["name"]: entry for entry in json.loads(answer.stdout)}
+    assert entries.keys() == plugins().keys()
+    assert entries["exact"]["filters"] == ["EM", "R", "EMIS", "MEM", "MR", "MEMIS", "C"]
+    assert entries["hnsw"]["metrics"] == ["cosine", "euclidean", "inner_product"]
+    assert all(entry["problem"] is None and entry["summary"] for entry in entries.values())
+
+
+def test_a_plugin_whose_library_is_missing_is_listed_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lacking"
+    folder.mkdir()
+    (folder / "plugin.py").write_text("import a_library_that_is_not_there\n")
+    (folder / "params.toml").write_text('summary = "lacks a library"\n')
+    monkeypatch.setenv("FANNSBENCH_PLUGINS", str(tmp_path))
+    answer = fannsbench("list", "--json")
+    (entry,) = [e for e in json.loads(answer.stdout) if e["name"] == "lacking"]
+    assert "No module named 'a_library_that_is_not_there'" in entry["problem"]
+    assert "No module" in " ".join(fannsbench("list").stdout.split())
+
+
+def test_show_tells_parameters_presets_and_source() -> None:
+    answer = fannsbench("show", "hnsw", "--json")
+    about = json.loads(answer.stdout)
+    parameters = {parameter["parameter"]: parameter for parameter in about["parameters"]}
+    assert parameters["M"]["default"] == 16
+    assert parameters["ef"]["phase"] == "search"
+    assert parameters["ef"]["sweep"] is True
+    assert "hnswlib" in about["libraries"]
+    text = fannsbench("show", "hnsw").stdout
+    assert "ef_construction" in text
+    assert "Malkov" in text
+
+
+def test_an_unknown_name_offers_near_ones() -> None:
+    answer = fannsbench("show", "hnws")
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1
+    assert "hnsw" in answer.stderr
+
+
+def test_new_writes_a_plugin_that_passes_its_own_test(tmp_path: Path) -> None:
+    created = fannsbench("new", "my-index", "--dir", str(tmp_path))
+    assert created.returncode == 0, created.stderr
+    folder = tmp_path / "my_index"
+    assert {path.name for path in folder.iterdir()} == {"plugin.py", "params.toml", "test_plugin.py"}
+    assert "{{" not in "".join(path.read_text() for path in folder.iterdir())
+    own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    tested = subprocess.run(own, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout
+    assert "passed" in tested.stdout
+
+
+@pytest.mark.parametrize("name", ["My Index", "2fast", "hnsw", "a_b", "-x", "../up"])
+def test_new_refuses_bad_or_taken_names(name: str, tmp_path: Path) -> None:
+    refused = fannsbench("new", "--dir", str(tmp_path), "--", name)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_new_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "plugin.py").write_text("precious")
+    refused = fannsbench("new", "mine", "--dir", str(tmp_path))
+    assert refused.returncode == 2
+    assert (tmp_path / "mine" / "plugin.py").read_text() == "precious"
+
+
+def test_check_says_what_fails_and_exits_with_1(tmp_path: Path) -> None:
+    fannsbench("new", "mine", "--dir", str(tmp_path))
+    source = tmp_path / "mine" / "plugin.py"
+    source.write_text(source.read_text().replace("return nearest\n", "return nearest[:, :-1]\n"))
+    answer = fannsbench("check", str(tmp_path / "mine"), "--json")
+    assert answer.returncode == 1
+    findings = {finding["check"]: finding for finding in json.loads(answer.stdout)}
+    assert "shape" in findings["answers, unfiltered"]["detail"]
+
+
+def test_check_of_a_folder_without_a_plugin_is_one_line(tmp_path: Path) -> None:
+    answer = fannsbench("check", str(tmp_path))
+    assert answer.returncode == 2
+    assert "plugin.py" in answer.stderr
+    assert answer.stderr.count("\n") == 1
