@@ -48,19 +48,10 @@ def bare(dataset: str) -> None:
 
 def by_fannsbench(dataset: str, results: Path) -> tuple[dict[int, float], float]:
     """QPS of each ef, and milliseconds of an empty call."""
-    command = [
-        *("fannsbench", "run", "--algo", "hnsw", "--dataset", dataset, "--workload", "none", "-k", str(K)),
-        *("--set", f"M={M}", "--set", f"ef_construction={EF_CONSTRUCTION}", "--build-threads", "1"),
-        *(
-            "--sweep",
-            "ef=" + ",".join(map(str, EFS)),
-            "--runs",
-            str(RUNS),
-            "--results",
-            str(results),
-            "--json",
-        ),
-    ]
+    command = [sys.executable, "-m", "fannsbench", "run", "--algo", "hnsw", "--workload", "none", "--json"]
+    command += ["--dataset", dataset, "-k", str(K), "--runs", str(RUNS), "--results", str(results)]
+    command += ["--set", f"M={M}", "--set", f"ef_construction={EF_CONSTRUCTION}", "--build-threads", "1"]
+    command += ["--sweep", "ef=" + ",".join(map(str, EFS))]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads(answer.stdout)
     qps = {int(setting.partition("=")[2]): row["qps"] for row in rows for setting in row["search"].split()

@@ -105,17 +105,31 @@ class Bench:
         """Of `fannsbench run`, with defaults for what is not named."""
         default = {"--dataset": str(self.dataset), "--results": str(self.results), "--workload": "none",
                    "--runs": "1", "-k": "10"}  # fmt: skip
-        return ["run", *args, *(a for name, value in default.items() if name not in args for a in (name, value))]
+        return [
+            "run",
+            *args,
+            *(a for name, value in default.items() if name not in args for a in (name, value)),
+        ]
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """`fannsbench run` in a process of its own."""
         return start(*self.arguments(*args))
 
 
-def start(*args: str, **options: Any) -> subprocess.Popen[str]:
-    """`fannsbench` in a process of its own."""
+_OBEY = """
+import ctypes, os, sys
+drop_from_bounding_set, overriding_permissions = 24, (1, 2)
+for capability in overriding_permissions:
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, capability)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def start(*args: str, obeying: bool = False, **options: Any) -> subprocess.Popen[str]:
+    """`fannsbench` in a process of its own. `obeying`: permissions of files hold for it, also if it is root."""
+    obey = [sys.executable, "-c", _OBEY] if obeying else []
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "fannsbench", *args],
+        [*obey, sys.executable, "-P", "-m", "fannsbench", *args],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
@@ -156,9 +170,7 @@ def bench(folder: Path, dataset: Path) -> Iterator[Bench]:
                 del sys.modules[name]
 
 
-def write_unfiltered(
-    path: Path, n: int = 300, q: int = 12, depth: int = 20, workload: bool = False
-) -> Path:
+def write_unfiltered(path: Path, n: int = 300, q: int = 12, depth: int = 20, workload: bool = False) -> Path:
     """A data set file of 8 dimensions without attributes, or with one that all items share and a workload
     `em` whose filter keeps them all."""
     rng = np.random.default_rng(5)

@@ -80,7 +80,9 @@ def write(plugins: Path, name: str, body: str = "class Plugin(Plain): ...", para
     return folder
 
 
-def parameter(table: str, kind: str, default: object, values: list[object] | None = None, **more: object) -> str:
+def parameter(
+    table: str, kind: str, default: object, values: list[object] | None = None, **more: object
+) -> str:
     """One table of params.toml."""
     lines = {"type": kind, "default": default, "values": values or [default], "help": "For a test", **more}
     return "\n".join([f"[{table}]", *(f"{key} = {_toml(value)}" for key, value in lines.items()), ""])

@@ -26,14 +26,24 @@ class Sample:
             return dataset.workload(workload).neighbors[:, :k]
 
     def run(
-        self, neighbors: np.ndarray, select: float = 0.0, search: float = 1.0, latency: Any = 0.001, distances: float = np.nan
+        self,
+        neighbors: np.ndarray,
+        select: float = 0.0,
+        search: float = 1.0,
+        latency: Any = 0.001,
+        distances: float = np.nan,
     ) -> Run:
         """`latency`: seconds of every query, or of each."""
         seconds = np.broadcast_to(np.asarray(latency, float), len(neighbors))
         return Run(neighbors.astype(np.int32), select, search, seconds, distances)
 
     def write(
-        self, workload: str = "none", runs: list[Run] | None = None, k: int = 10, machine: str = "here", **changes: Any
+        self,
+        workload: str = "none",
+        runs: list[Run] | None = None,
+        k: int = 10,
+        machine: str = "here",
+        **changes: Any,
     ) -> Path:
         """A result whose runs (one exact run by default) answer the workload. `changes`: of the identity
         (algorithm, build, search, threads, ...) or of the Result."""
@@ -42,7 +52,8 @@ class Sample:
         with Dataset.open(self.dataset) as dataset:
             identity = {
                 "schema": store.SCHEMA, "dataset": dataset.name, "checksum": dataset.checksum,
-                "workload": workload, "queries": len(runs[0].neighbors) if runs else dataset.num_queries, "k": k,
+                "workload": workload, "k": k,
+                "queries": len(runs[0].neighbors) if runs else dataset.num_queries,
                 "algorithm": "plain", "source": "1", "libraries": {}, "build": {"M": 16}, "search": {},
                 "threads": 1, "build_threads": 1, "mode": "batch", "seed": 0,
             }  # fmt: skip

@@ -116,6 +116,22 @@ def test_equality_between_integers_and_floats_is_exact(column, bound, holders):
     assert [i for i, code in enumerate(codes) if interval[0] <= code <= interval[1]] == holders
 
 
+def test_a_bound_just_beside_a_float_is_not_that_float():
+    column = Number.from_values([2.0**53, 2.0**63])
+    low, high = np.array([2**53 + 1, 2**63 - 1, -(2**63)]), np.full(3, np.inf)
+    assert column.code_intervals(low, high).tolist() == [[1, 1], [1, 1], [0, 1]]
+    low, high = np.full(3, -np.inf), np.array([2**53 - 1, 2**53 + 1, 2**63 - 1])
+    assert column.code_intervals(low, high).tolist() == [[1, 0], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("values", [[1, 2], [1.0, np.inf]])
+def test_nothing_lies_between_nan_and_anything(values):
+    bounds = np.array([[np.nan, np.inf], [-np.inf, np.nan], [np.nan, np.nan]])
+    for closed in (True, False):
+        found = Number.from_values(values).code_intervals(bounds[:, 0], bounds[:, 1], closed, closed)
+        assert found.tolist() == [[1, 0]] * 3
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

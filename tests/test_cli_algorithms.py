@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from fannsbench.cli.algorithms import algorithms
 from fannsbench.registry import plugins
 
 
@@ -89,6 +92,43 @@ def test_new_overwrites_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "plugin.py").read_text() == "precious"
 
 
+def test_new_tells_commands_that_can_be_pasted(tmp_path: Path) -> None:
+    created = fannsbench("new", "my-index", "--dir", str(tmp_path / "two words"))
+    check, export, run = (shlex.split(line) for line in created.stdout.splitlines()[1:])
+    assert check == ["fannsbench", "algorithms", "check", str(tmp_path / "two words" / "my_index")]
+    assert export == ["export", f"FANNSBENCH_PLUGINS={tmp_path / 'two words'}"]
+    assert run == ["fannsbench", "run", "--algo", "my-index"]
+
+
+def test_new_leaves_nothing_behind_where_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = fannsbench("new", "mine", "--dir", str(tmp_path / "file" / "plugins"))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("fannsbench: cannot write")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_names_complete_in_the_shell(command: str) -> None:
+    context = algorithms.commands[command].make_context(command, [], resilient_parsing=True)
+    (argument,) = (p for p in algorithms.commands[command].params if isinstance(p, click.Argument))
+    offered = [item.value for item in argument.shell_complete(context, "faiss-i")]
+    assert offered == ["faiss-ivf", "faiss-ivfpq"]
+
+
+def test_no_library_of_an_algorithm_is_loaded_before_it_is_needed() -> None:
+    code = "import sys, fannsbench.cli.algorithms; print({'numba', 'faiss', 'numpy'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "set()\n"
+
+
+def test_check_passes_a_sound_algorithm() -> None:
+    answer = fannsbench("check", "exact")
+    assert answer.returncode == 0, answer.stderr
+    assert "answers, filter MEMIS" in answer.stdout
+    assert "FAILED" not in answer.stdout
+
+
 def test_check_says_what_fails_and_exits_with_1(tmp_path: Path) -> None:
     fannsbench("new", "mine", "--dir", str(tmp_path))
     source = tmp_path / "mine" / "plugin.py"
@@ -97,6 +137,10 @@ def test_check_says_what_fails_and_exits_with_1(tmp_path: Path) -> None:
     assert answer.returncode == 1
     findings = {finding["check"]: finding for finding in json.loads(answer.stdout)}
     assert "shape" in findings["answers, unfiltered"]["detail"]
+    table = fannsbench("check", str(tmp_path / "mine"))
+    assert table.returncode == 1
+    assert "FAILED" in table.stdout
+    assert "mine: " in table.stderr
 
 
 def test_check_of_a_folder_without_a_plugin_is_one_line(tmp_path: Path) -> None:

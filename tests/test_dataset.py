@@ -233,19 +233,18 @@ def test_a_file_of_ann_benchmarks_opens_as_it_is(tmp_path, distance):
 
 def test_missing_marks_of_another_type_and_texts_of_fixed_length_are_read(tiny_dataset, tmp_path):
     def edit(file):
-        marks = file["attributes/weight/missing"][:].astype(np.uint8)
-        del file["attributes/weight/missing"]
-        file["attributes/weight/missing"] = marks
+        file["attributes/price/missing"] = np.arange(300, dtype=np.uint8) % 2
         vocabulary = np.array([text.encode() for text in file["attributes/tags/vocabulary"].asstr()[:]])
         del file["attributes/tags/vocabulary"]
         file["attributes/tags/vocabulary"] = vocabulary
         file["attributes/tags"].attrs["kind"] = np.bytes_(b"set")
 
     with Dataset.open(tiny_dataset) as one, Dataset.open(edited(tiny_dataset, tmp_path, edit)) as other:
-        for name in ("weight", "tags"):
-            columns = one.attributes[name], other.attributes[name]
-            values = [[column.value(i) for i in range(one.n)] for column in columns]
-            assert values[0] == values[1]
+        prices, tags = (
+            [column[name] for column in (one.attributes, other.attributes)] for name in ("price", "tags")
+        )
+        assert [prices[1].value(i) for i in range(4)] == [prices[0].value(0), None, prices[0].value(2), None]
+        assert [tags[1].value(i) for i in range(300)] == [tags[0].value(i) for i in range(300)]
 
 
 # What is wrong is said
@@ -330,6 +329,8 @@ FAULTS = {
     "neighbors of floats": (replace("neighbors", np.zeros((12, 20))), r"/neighbors is float64 \(12, 20\)"),
     "flat neighbors": (replace("neighbors", np.zeros(12, int)), r"/neighbors is int64 \(12,\)"),
     "beyond int32": (replace("neighbors", np.full((12, 20), 2**40)), "/neighbors holds numbers too large"),
+    "single distance": (replace("distances", 3.0), "slic"),
+    "distances are texts": (replace("distances", [b"x"] * 12), "could not convert"),
     "distances of other shape": (replace("distances", np.zeros((12, 19))), r"distances \(12, 19\)"),
     "attributes is no group": (replace("attributes", np.zeros(3)), "/attributes must be a group of groups"),
     "attribute is no group": (replace("attributes/x", np.zeros(3)), "/attributes must be a group of groups"),

@@ -3,10 +3,14 @@ stored lost or silently reused."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -17,6 +21,7 @@ import plugins
 import pytest
 import tiny
 from harness import Bench, command, finish, is_alive, wait_until
+from sample_results import Sample
 
 from fannsbench.errors import DatasetError
 from fannsbench.results import store
@@ -51,8 +56,7 @@ def faulty_rows(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) ->
         half = len(kinds) // 2
         sweep = ["fine", *kinds[:half], "print", *kinds[half:], "last"]
         bench.run("faulty", runs=2, sweeps={"search": sweep, "configure": ["", "raise"]})
-        rows = bench.rows()
-    return rows
+        return bench.rows()
 
 
 @pytest.mark.parametrize(("parameter", "kind"), IN_WORKER)
@@ -92,9 +96,7 @@ def test_the_stderr_of_a_failure_is_kept(faulty_rows: pd.DataFrame) -> None:
         ({"build": "kill"}, "crashed while building: SIGKILL (out of memory, or ended by somebody)"),
     ],
 )
-def test_a_build_that_fails_fails_all_its_settings(
-    bench: Bench, fixed: dict[str, str], reason: str
-) -> None:
+def test_a_build_that_fails_fails_all_its_settings(bench: Bench, fixed: dict[str, str], reason: str) -> None:
     bench.plugin("faulty", plugins.FAULTY, plugins.FAULTY_PARAMS)
     bench.run("faulty", fixed=fixed, sweeps={"search": ["a", "b"]}, workloads=["none", "em"])
     rows = bench.rows()
@@ -373,6 +375,55 @@ def test_a_results_folder_where_nothing_can_be_made(bench: Bench) -> None:
     assert done.code == 2
     assert done.error.startswith("fannsbench: cannot write results to /proc/fannsbench: ")
     assert done.error.endswith("name another folder with --results")
+
+
+@contextmanager
+def read_only(bench: Bench) -> Iterator[None]:
+    """The results folder and all in it; holds for processes that obey permissions."""
+    places = [bench.results, *bench.results.rglob("*")]
+    for place in places:
+        place.chmod(0o555 if place.is_dir() else 0o444)
+    try:
+        yield
+    finally:
+        for place in places:
+            place.chmod(0o755)
+
+
+@pytest.mark.parametrize("cache", ["none", "good", "outdated"])
+def test_a_read_only_results_folder_can_be_listed(bench: Bench, cache: str) -> None:
+    Sample(bench.results, bench.dataset).write("em")
+    if cache != "none":
+        bench.rows()
+    if cache == "outdated":
+        with sqlite3.connect(bench.results / ".table.sqlite") as database:
+            database.execute("UPDATE rows SET row = '{}'")
+            database.execute("PRAGMA user_version = 0")
+    with read_only(bench):
+        arguments = ("results", "--results", str(bench.results), "--json")
+        done = finish(harness.start(*arguments, obeying=True))
+    assert (done.code, done.err) == (0, "")
+    assert [(row["recall"], row["status"]) for row in json.loads(done.out)] == [(1.0, "ok")]
+
+
+def test_a_read_only_results_folder_is_not_measured_into(bench: Bench) -> None:
+    """What is stored is shown all the same, but not drawn."""
+    bench.plugin("plain")
+    bench.run("plain")
+    with read_only(bench):
+        more = bench.arguments("--algo", "plain", "--machine", "there")
+        measured = finish(harness.start(*more, obeying=True))
+        same = bench.arguments("--algo", "plain", "--machine", "here")
+        shown = finish(harness.start(*same, obeying=True))
+    assert measured.code == 2
+    assert measured.error == (
+        f"fannsbench: cannot write results to {bench.results}: Permission denied; "
+        "name another folder with --results"
+    )
+    assert "workload none" in shown.out
+    assert shown.code == 2
+    assert "Traceback" not in shown.err
+    assert shown.err.splitlines()[-1].startswith(f"fannsbench: cannot write {bench.results / 'plots'}")
 
 
 def test_a_changed_data_set_is_measured_anew_and_old_results_are_stale(bench: Bench) -> None:

@@ -102,14 +102,20 @@ def counted(metric: Metric, workload: str, neighbors: np.ndarray) -> tuple[list[
 @pytest.mark.parametrize("workload", ["none", "em"])
 def test_judged_as_counted_by_hand(judges: dict[Metric, Judge], metric: Metric, workload: str) -> None:
     @settings(max_examples=150)
-    @given(hnp.arrays(np.int32, st.tuples(st.integers(1, Q), st.integers(1, DEPTH)), elements=st.integers(-1, N - 1)))
+    @given(
+        hnp.arrays(
+            np.int32, st.tuples(st.integers(1, Q), st.integers(1, DEPTH)), elements=st.integers(-1, N - 1)
+        )
+    )
     def judged_as_counted(neighbors: np.ndarray) -> None:
         recalls, repeated, wrong = counted(metric, workload, neighbors)
         judged = judges[metric].judge(workload, neighbors)
         assert [None if math.isnan(r) else r for r in judged.recall] == pytest.approx(recalls)
         assert (judged.duplicates, judged.violations) == (repeated, wrong)
         known = [recall for recall in recalls if recall is not None]
-        assert judged.mean_recall == pytest.approx(sum(known) / len(known) if known else math.nan, nan_ok=True)
+        assert judged.mean_recall == pytest.approx(
+            sum(known) / len(known) if known else math.nan, nan_ok=True
+        )
 
     judged_as_counted()
 
@@ -124,7 +130,9 @@ def test_any_exact_answer_has_recall_1(
     vectors, queries = coordinates()
     neighbors = np.full((Q, k), -1, np.int32)
     for j in range(Q):
-        order = sorted(matching(j, workload), key=lambda i: (round(distance(metric, queries[j], vectors[i]), 9), -i))
+        order = sorted(
+            matching(j, workload), key=lambda i: (round(distance(metric, queries[j], vectors[i]), 9), -i)
+        )
         neighbors[j, : len(order)] = order[:k]
     judged = judges[metric].judge(workload, neighbors)
     assert judged.mean_recall == 1

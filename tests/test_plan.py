@@ -99,7 +99,12 @@ def test_what_cannot_be_is_refused(
 
 
 def test_without_named_workloads_the_basic_ones_are_measured(graph: Bench) -> None:
-    assert [job.workloads for job in graph.plan("graph", workloads=[]).jobs] == [["none"], ["em"], ["r"], ["emis"]]
+    assert [job.workloads for job in graph.plan("graph", workloads=[]).jobs] == [
+        ["none"],
+        ["em"],
+        ["r"],
+        ["emis"],
+    ]
     everything = graph.plan("graph", workloads=["all"]).jobs
     assert sorted(name for job in everything for name in job.workloads) == ["c", "em", "emis", "none", "r"]
     assert [job.workloads for job in graph.plan("graph", workloads=["c", "em", "c"]).jobs] == [["c"], ["em"]]

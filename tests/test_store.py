@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +64,13 @@ def test_equal_answers_are_stored_once(tmp_path: Path) -> None:
         assert file["neighbors_of_run"][:].tolist() == [0, 1, 0]
 
 
-@pytest.mark.parametrize("text", ["NUL \0 inside", "lone surrogate \udcff", "ümläut", "x" * 100_000, "[/red]"])
+@pytest.mark.parametrize(
+    "text", ["NUL \0 inside", "lone surrogate \udcff", "ümläut", "x" * 100_000, "[/red]"]
+)
 def test_any_stderr_and_reason_can_be_stored(tmp_path: Path, text: str) -> None:
-    store.write(tmp_path / "r.h5", result(status="failed", reason=text[:60], stderr=text, runs=[], build=None))
+    store.write(
+        tmp_path / "r.h5", result(status="failed", reason=text[:60], stderr=text, runs=[], build=None)
+    )
     read = store.read(tmp_path / "r.h5")
     assert (read.status, read.runs, read.build) == ("failed", [], None)
     assert len(read.stderr) <= 4000
@@ -71,7 +79,9 @@ def test_any_stderr_and_reason_can_be_stored(tmp_path: Path, text: str) -> None:
         assert read.stderr == text[-4000:]
 
 
-@given(st.dictionaries(st.text(), st.none() | st.integers() | st.floats(allow_nan=False) | st.text(), max_size=4))
+@given(
+    st.dictionaries(st.text(), st.none() | st.integers() | st.floats(allow_nan=False) | st.text(), max_size=4)
+)
 def test_keys_do_not_depend_on_order_and_differ_with_content(extra: dict[str, Any]) -> None:
     identity = {**IDENTITY, **extra}
     turned = dict(reversed(list(identity.items())))
@@ -82,17 +92,31 @@ def test_keys_do_not_depend_on_order_and_differ_with_content(extra: dict[str, An
 
 def test_settings_that_look_alike_have_keys_of_their_own() -> None:
     """As [0.1] and [0,1] do not, where names are made by replacing characters."""
-    searches = [{"a": 0.1}, {"a": "0,1"}, {"a": "0.1"}, {"a": 1}, {"a": True}, {"a": 1.0}, {"a": "1"}, {"b": 1}]
+    searches = [
+        {"a": 0.1},
+        {"a": "0,1"},
+        {"a": "0.1"},
+        {"a": 1},
+        {"a": True},
+        {"a": 1.0},
+        {"a": "1"},
+        {"b": 1},
+    ]
     assert len({store.key_of({**IDENTITY, "search": search}) for search in searches}) == len(searches)
 
 
-@given(st.lists(st.text(max_size=20), min_size=4, max_size=4), st.lists(st.text(max_size=20), min_size=4, max_size=4))
+@given(
+    st.lists(st.text(max_size=20), min_size=4, max_size=4),
+    st.lists(st.text(max_size=20), min_size=4, max_size=4),
+)
 def test_names_become_folders_of_their_own_below_the_results(names: list[str], others: list[str]) -> None:
     """Whatever the names: never outside, never hidden, never the same for other names."""
 
     def path(given_names: list[str]) -> Path:
         machine, dataset, workload, algorithm = given_names
-        return store.path_of(Path("/r"), machine, dataset, {**IDENTITY, "workload": workload, "algorithm": algorithm})
+        return store.path_of(
+            Path("/r"), machine, dataset, {**IDENTITY, "workload": workload, "algorithm": algorithm}
+        )
 
     parts = path(names).relative_to("/r").parts
     assert len(parts) == 5
@@ -102,7 +126,10 @@ def test_names_become_folders_of_their_own_below_the_results(names: list[str], o
 
 
 def test_settings_are_shown_as_they_are_typed() -> None:
-    assert store.settings_text({"M": 16, "rate": 0.5, "exact": True, "kind": "sq8"}) == "M=16 rate=0.5 exact=true kind=sq8"
+    assert (
+        store.settings_text({"M": 16, "rate": 0.5, "exact": True, "kind": "sq8"})
+        == "M=16 rate=0.5 exact=true kind=sq8"
+    )
     assert store.settings_text({}) == ""
 
 
@@ -185,3 +212,31 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         store.write(path, result(runs=[run(1), run(2, neighbors=np.zeros((1, 2), np.int32))]))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["r.h5"]
+
+
+def test_a_writer_that_is_killed_leaves_whole_files_only(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import test_store
+print("go", flush=True)
+number = 0
+while True:
+    number += 1
+    test_store.store.write(Path(sys.argv[2]) / f"{number % 5}.h5", test_store.result())
+"""
+    moments = random.Random(0)
+    for _ in range(4):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)], stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moments.uniform(0.05, 0.1))
+        writer.kill()
+        writer.communicate()
+        files = list(tmp_path.glob("*.h5"))
+        assert files
+        for path in files:
+            assert len(store.read(path).runs) == 2

@@ -97,7 +97,15 @@ def test_the_table_on_the_terminal(sample: Sample) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1234567.8, "1,234,568"), (99.94, "99.9"), (0.012345, "0.0123"), (np.nan, "-"), (None, "-"), (pd.NA, "-"), (0, "0")],
+    [
+        (1234567.8, "1,234,568"),
+        (99.94, "99.9"),
+        (0.012345, "0.0123"),
+        (np.nan, "-"),
+        (None, "-"),
+        (pd.NA, "-"),
+        (0, "0"),
+    ],
 )
 def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert summary.number(value) == text

@@ -22,7 +22,7 @@ from fannsbench.results import store, table
 @pytest.fixture
 def sample(tmp_path: Path, tiny_dataset: Path) -> Sample:
     """With a data set that may be changed."""
-    return Sample(tmp_path / "results", shutil.copy(tiny_dataset, tmp_path))
+    return Sample(tmp_path / "results", Path(shutil.copy(tiny_dataset, tmp_path)))
 
 
 def test_figures_of_a_result(sample: Sample) -> None:
@@ -33,7 +33,8 @@ def test_figures_of_a_result(sample: Sample) -> None:
     latencies = rng.random((3, 12)) / 100
     seconds = [(0.1, 0.5), (0.2, 0.7), (0.0, 0.4)]
     runs = [
-        sample.run(poor if i == 0 else truth, *seconds[i], latencies[i], distances=100.0 * (i + 1)) for i in range(3)
+        sample.run(poor if i == 0 else truth, *seconds[i], latencies[i], distances=100.0 * (i + 1))
+        for i in range(3)
     ]
     path = sample.write("em", runs, search={"ef": 40, "exact": True}, threads=2)
     (row,) = table.load(sample.results).to_dict("records")
@@ -213,7 +214,9 @@ def test_the_cache_is_used_and_follows_every_change(sample: Sample, monkeypatch:
     first, second = sample.write(), sample.write("em")
     check(sample)
     read = []
-    monkeypatch.setattr(store, "read", lambda path, read_file=store.read: read.append(path) or read_file(path))
+    monkeypatch.setattr(
+        store, "read", lambda path, read_file=store.read: read.append(path) or read_file(path)
+    )
     table.load(sample.results)
     assert read == []
     third = sample.write("r")
@@ -294,7 +297,7 @@ def test_every_damaged_byte_of_the_cache_header_is_survived(sample: Sample) -> N
     sample.write()
     table.load(sample.results)
     sound = cache(sample).read_bytes()
-    for place in range(0, 108):
+    for place in range(108):
         damaged = bytearray(sound)
         damaged[place] ^= 0xFF
         cache(sample).write_bytes(damaged)

@@ -1,100 +1,466 @@
-"""The compliance suite passes what is right and catches what is not, each fault by the check meant for it."""
+"""The compliance suite passes sound plugins, and a broken one fails the check that is meant for its fault."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from fannsbench import registry
-from fannsbench.testing import FAILED, NOT_APPLICABLE, OK, check
+from fannsbench.errors import PluginError
+from fannsbench.testing import FAILED, NOT_APPLICABLE, OK, Finding, check
 
-TEMPLATE = Path(registry.__file__).parent / "templates" / "plugin"
-BUNDLED = ["exact", "hnsw", "hnsw-infilter", "faiss-flat", "faiss-ivf", "faiss-ivfpq", "faiss-hnsw", "annoy"]
+SOUND = '''
+"""Exact search in plain numpy, with parameters that change nothing."""
 
-FAULTS = {
-    "wrong shape": ("return nearest\n", "return nearest[:, :-1]\n", "answers, unfiltered"),
-    "wrong type": ("return nearest\n", "return nearest.astype(np.float32)\n", "answers, unfiltered"),
-    "ids out of range": ("return nearest\n", "return nearest + 10_000\n", "answers, unfiltered"),
-    "repeated ids": ("return nearest\n", "nearest[:, 1] = nearest[:, 0]\n        return nearest\n",
-                     "answers, unfiltered"),
-    "padding in front": ("return nearest\n", "return nearest[:, ::-1].copy()\n", "k above the number of items"),
-    "filter ignored": ("inside &= selection[j]", "pass", "answers, filter EM"),
-    "batches only": ("order = _squares", "assert len(queries) > 1\n        order = _squares", "single queries"),
-    "bad answers": ("squares.argsort(", "(-squares).argsort(", "answers, unfiltered"),
-    "seed ignored": ("default_rng(self.seed)", "default_rng()", "same seed, same answers"),
-    "lossy saving": ("group=self.group", "group=self.group[::-1]", "save and load"),
-    "crash without matches": ("squares = (", "assert len(ids)\n            squares = (", "no item matches"),
-    "crash on one item": ("order = _squares", "assert len(self.vectors) > 1\n        order = _squares",
-                          "one item"),
-    "swallows parameters": ("probes: int) -> None", "probes: int, **more) -> None", "unknown parameters"),
-    "refuses a declared value": ("self.probes = probes", "assert probes != 4\n        self.probes = probes",
-                                 "declared parameters"),
-    "broken counters": ('{"distances": self.distances}', '{"distances": float("nan")}', "warm-up and counters"),
-    "broken warm-up": ("    def counters", "    def warm_up(self):\n        raise RuntimeError\n\n    def counters",
-                       "warm-up and counters"),
-    "wrong distance": ("frozenset({Metric.EUCLIDEAN})", "frozenset({Metric.EUCLIDEAN, Metric.INNER_PRODUCT})",
-                       "answers, inner_product distance"),
-    "more threads": (
-        "        nearest = np.full(",
-        "        from concurrent.futures import ThreadPoolExecutor\n"
-        "        pool = ThreadPoolExecutor(2)\n"
-        "        [f.result() for f in [pool.submit(np.sort, np.arange(500_000)[::-1] % 997) for _ in '1234']]\n"
-        "        nearest = np.full(",
-        "threads",
+import numpy as np
+
+from fannsbench.algorithm import ALL_FILTERS, Algorithm, Metric
+
+
+class Sound(Algorithm):
+    filters = ALL_FILTERS
+    metrics = frozenset({Metric.EUCLIDEAN})
+
+    def __init__(self, metric, seed, size):
+        super().__init__(metric, seed)
+        self.size = size
+
+    def build(self, items, threads):
+        self.vectors = items.vectors
+
+    def configure(self, effort):
+        self.effort = effort
+        self.computed = 0
+
+    def search(self, queries, k, selection):
+        squares = ((queries[:, None] - self.vectors[None]) ** 2).sum(axis=2)
+        self.computed += squares.size
+        ids = np.full((len(queries), k), -1, np.int32)
+        for j, row in enumerate(squares):
+            matches = np.arange(len(row)) if selection is None else np.flatnonzero(selection.mask(j))
+            nearest = matches[row[matches].argsort(kind="stable")[:k]]
+            ids[j, : len(nearest)] = nearest
+        return ids
+
+    def save(self, folder):
+        np.save(folder / "vectors.npy", self.vectors)
+
+    def load(self, folder, items):
+        self.vectors = np.load(folder / "vectors.npy")
+
+    def counters(self):
+        return {"distances": self.computed}
+'''
+HEAD = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fannsbench.algorithm import Algorithm, Metric
+from fannsbench.algorithms._sound.base import Sound
+
+"""
+PARAMS = """
+summary = "For a test"
+
+[build.size]
+type = "int"
+default = 2
+values = [1, 2, 4]
+minimum = 1
+help = "Nothing"
+
+[search.effort]
+type = "float"
+default = 0.5
+values = [0.5, 1.0]
+minimum = 0
+maximum = 1
+sweep = true
+help = "Nothing"
+"""
+
+
+def write(folder: Path, name: str, body: str, params: str = PARAMS) -> Path:
+    """A plugin's folder: `body` may change what it inherits from Sound."""
+    for place, source in (("_sound/base.py", SOUND), (f"{name}/plugin.py", HEAD + dedent(body))):
+        path = folder / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
+    (folder / name / "params.toml").write_text(params)
+    return folder / name
+
+
+def findings(folder: Path, name: str, body: str, params: str = PARAMS) -> dict[str, Finding]:
+    """What the suite says, by check."""
+    found = check(registry.from_folder(write(folder, name, body, params)))
+    assert len({finding.check for finding in found}) == len(found)
+    return {finding.check: finding for finding in found}
+
+
+def failed(found: dict[str, Finding]) -> set[str]:
+    return {name for name, finding in found.items() if finding.outcome == FAILED}
+
+
+def search(change: str) -> str:
+    """A plugin that changes what a sound one returns."""
+    return f"""
+class Broken(Sound):
+    def search(self, queries, k, selection):
+        ids = super().search(queries, k, selection)
+        {change}
+        return ids
+"""
+
+
+EXAMPLE = "answers, filter C"
+BROKEN: dict[str, tuple[str, str, str]] = {
+    "wrong_shape": (
+        search("ids = ids[:, :-1]"),
+        EXAMPLE,
+        "(20, 9); it must return int32 ids of shape (20, 10)",
     ),
-}  # fmt: skip
+    "rows_missing": (search("ids = ids[1:]"), EXAMPLE, "(19, 10)"),
+    "wrong_type": (search("ids = ids.astype(np.int64)"), EXAMPLE, "ids are int64"),
+    "floats": (search("ids = ids.astype(np.float32)"), EXAMPLE, "float32"),
+    "a_list": (search("ids = ids.tolist()"), EXAMPLE, "search returned list"),
+    "repeated_ids": (search("ids[:, 1] = ids[:, 0]"), EXAMPLE, "c, query 0: an id is repeated"),
+    "id_too_high": (search("ids[3, 0] = len(self.vectors)"), EXAMPLE, "id 600 for query 3"),
+    "id_too_low": (search("ids[3, 0] = -2"), EXAMPLE, "id -2 for query 3"),
+    "padded_in_front": (search("ids = ids[:, ::-1].copy()"), "one item", "-1 stands before an id"),
+    "farthest_first": (search("ids[:] = ids[:, ::-1]"), EXAMPLE, "do not come nearest first"),
+    "short_answers": (search("ids[:, 3:] = -1"), EXAMPLE, "c: recall 0.300"),
+    "wrong_neighbours": (
+        search("ids[ids >= 0] = (ids[ids >= 0] + 1) % 7"),
+        "answers, unfiltered",
+        "repeated",
+    ),
+    "spoils_queries": (search("queries *= 2"), EXAMPLE, "writes into the queries"),
+    "ignores_filters": (
+        "class Broken(Sound):\n    def select(self, filters): return None",
+        "no item matches",
+        "does not match the filter",
+    ),
+    "wrong_filter": (search("ids[:, 0] += (ids[:, 0] >= 0) & (selection is not None)"), EXAMPLE, "not match"),
+    "wrong_metric": (
+        "class Broken(Sound):\n    metrics = frozenset({Metric.EUCLIDEAN, Metric.INNER_PRODUCT})",
+        "answers, inner_product distance",
+        "recall",
+    ),
+    "fails_on_nothing": (
+        search("assert selection is None or selection.counts().any(), 'nothing to find'"),
+        "no item matches",
+        "nothing to find",
+    ),
+    "fails_on_everything": (
+        search("assert selection is None or (selection.counts() < selection.n).any(), 'too much'"),
+        "every item matches",
+        "too much",
+    ),
+    "wants_many_items": (
+        search("assert k < len(self.vectors), 'too few items'"),
+        "k above the number of items",
+        "too few items",
+    ),
+    "wants_two_items": (search("assert len(self.vectors) > 1, 'too few'"), "one item", "too few"),
+    "wants_distinct_items": (
+        search("assert len(np.unique(self.vectors, axis=0)) == len(self.vectors), 'twins'"),
+        "duplicates among the items",
+        "twins",
+    ),
+    "wants_batches": (search("ids = ids.squeeze()"), "single queries", "(10,)"),
+    "ignores_the_seed": (
+        """
+        class Broken(Sound):
+            def build(self, items, threads):
+                super().build(items, threads)
+                self.lost = np.random.default_rng().choice(len(self.vectors), len(self.vectors) // 10)
+            def search(self, queries, k, selection):
+                ids = super().search(queries, k, selection)
+                for row in ids:
+                    kept = row[~np.isin(row, self.lost)]
+                    row[:] = np.append(kept, np.full(k - len(kept), -1))
+                return ids
+            def load(self, folder, items):
+                raise NotImplementedError
+        """,
+        "same seed, same answers",
+        "built twice with one seed on one thread, it answers",
+    ),
+    "changes_its_mind": (
+        """
+        class Broken(Sound):
+            asked = 0
+            def search(self, queries, k, selection):
+                ids = super().search(queries, k, selection)
+                self.asked += 1
+                ids[:, 8 + self.asked % 2 :] = -1
+                return ids
+        """,
+        "same seed, same answers",
+        "asked twice",
+    ),
+    "saves_nothing": (
+        "class Broken(Sound):\n    def save(self, folder): pass",
+        "save and load",
+        "save wrote nothing",
+    ),
+    "loses_data": (
+        """
+        class Broken(Sound):
+            def load(self, folder, items):
+                self.vectors = np.roll(items.vectors, 1, axis=0)
+        """,
+        "save and load",
+        "the loaded index answers",
+    ),
+    "needs_its_files": (
+        """
+        class Broken(Sound):
+            folder = None
+            def save(self, folder):
+                super().save(folder)
+                self.folder = folder
+            def search(self, queries, k, selection):
+                assert self.folder is None or self.folder.exists(), 'no folder'
+                return super().search(queries, k, selection)
+        """,
+        "save and load",
+        "no folder",
+    ),
+    "uses_two_threads": (
+        """
+        class Broken(Sound):
+            unsorted = np.random.default_rng(0).random(5_000_000)
+            def search(self, queries, k, selection):
+                if len(queries) > 100:
+                    with ThreadPoolExecutor(2) as pool:
+                        list(pool.map(lambda _: np.sort(self.unsorted), range(2)))
+                return super().search(queries, k, selection)
+        """,
+        "threads",
+        "threads ran at once in a search on one thread",
+    ),
+    "keeps_two_threads": (
+        """
+        class Broken(Sound):
+            unsorted = np.random.default_rng(0).random(5_000_000)
+            pool = ThreadPoolExecutor(2)
+            def search(self, queries, k, selection):
+                if len(queries) > 100:
+                    list(self.pool.map(lambda _: np.sort(self.unsorted), range(2)))
+                return super().search(queries, k, selection)
+        """,
+        "threads",
+        "one thread",
+    ),
+    "refuses_its_own_values": (
+        """
+        class Broken(Sound):
+            def __init__(self, metric, seed, size):
+                super().__init__(metric, seed, size)
+                if size == 4:
+                    raise ValueError("size 4 is too large")
+        """,
+        "declared parameters",
+        "ValueError: size 4 is too large",
+    ),
+    "takes_any_build_parameter": (
+        """
+        class Broken(Sound):
+            def __init__(self, metric, seed, size, **others):
+                super().__init__(metric, seed, size)
+        """,
+        "bad parameters",
+        "__init__ takes a parameter that does not exist",
+    ),
+    "takes_any_search_parameter": (
+        """
+        class Broken(Sound):
+            def configure(self, **anything):
+                super().configure(1.0)
+        """,
+        "bad parameters",
+        "configure takes a parameter that does not exist",
+    ),
+    "counts_backwards": (
+        "class Broken(Sound):\n    def counters(self): return {'distances': -1}",
+        "counters",
+        "{'distances': -1}",
+    ),
+    "counts_for_ever": (
+        """
+        class Broken(Sound):
+            total = 0
+            def search(self, queries, k, selection):
+                self.total += 1
+                return super().search(queries, k, selection)
+            def counters(self):
+                return {"distances": self.total}
+        """,
+        "counters",
+        "begin anew with configure",
+    ),
+    "fails_to_warm_up": (
+        "class Broken(Sound):\n    def warm_up(self): self.vectors",
+        EXAMPLE,
+        "AttributeError",
+    ),
+    "writes_into_the_items": (
+        """
+        class Broken(Sound):
+            def build(self, items, threads):
+                items.vectors[:] = 0
+        """,
+        EXAMPLE,
+        "ValueError: assignment destination is read-only",
+    ),
+    "skips_without_a_reason": (
+        "class Broken(Sound):\n    skip = classmethod(lambda cls, dataset, workload: '')",
+        "skip",
+        "reason",
+    ),
+    "skips_everything": (
+        "class Broken(Sound):\n    skip = classmethod(lambda cls, dataset, workload: 'no')",
+        "skip",
+        "no workload",
+    ),
+    "fails_to_skip": (
+        "class Broken(Sound):\n    skip = classmethod(lambda cls, dataset, workload: 1 // 0)",
+        "skip",
+        "ZeroDivisionError",
+    ),
+}
+"""The fault, the check that is meant for it, and what its detail says."""
+SEVERAL_CHECKS = {  # a wrong answer is one wherever it is given
+    *(
+        name
+        for name, (_, expected, _) in BROKEN.items()
+        if expected in (EXAMPLE, "answers, unfiltered", "skip")
+    ),
+    "ignores_filters",
+    "padded_in_front",
+    "wants_many_items",
+    "ignores_the_seed",
+    "changes_its_mind",
+    "fails_on_nothing",
+    "fails_on_everything",
+}
 
 
-def plugin(folder: Path, before: str = "", after: str = "") -> registry.Plugin:
-    """The plugin that `algorithms new` writes, with a fault."""
-    target = folder / ("faulty_" + folder.name.replace("-", "_"))
-    target.mkdir()
-    for source in TEMPLATE.iterdir():
-        text = source.read_text().replace("{{name}}", "faulty").replace("{{class}}", "Faulty")
-        if source.name.startswith("plugin.py"):
-            assert before in text
-            text = text.replace(before, after) if before else text
-        (target / source.name.removesuffix(".template")).write_text(text)
-    return registry.from_folder(target)
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plugin_fails_the_check_for_its_fault(name: str, tmp_path: Path) -> None:
+    body, expected, detail = BROKEN[name]
+    found = findings(tmp_path, name, body)
+    assert found[expected].outcome == FAILED
+    assert detail in found[expected].detail
+    assert "\n" not in found[expected].detail
+    assert failed(found) == {expected} or name in SEVERAL_CHECKS
 
 
-def test_the_template_passes(tmp_path: Path) -> None:
-    findings = check(plugin(tmp_path))
-    assert {finding.outcome for finding in findings} == {OK}, findings
-    assert len(findings) > 15
+def test_a_sound_plugin_passes_every_check(tmp_path: Path) -> None:
+    found = findings(tmp_path, "sound", "class Plain(Sound): ...")
+    assert {finding.outcome for finding in found.values()} == {OK}
+    assert found["declared parameters"].detail == "5 values of 2 parameter(s)"
+    assert found["counters"].detail == "distances 12,000"
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_caught(fault: str, tmp_path: Path) -> None:
-    before, after, by = FAULTS[fault]
-    findings = {finding.check: finding for finding in check(plugin(tmp_path, before, after))}
-    assert findings[by].outcome == FAILED, findings[by]
-    assert findings[by].detail
+def test_an_approximate_plugin_passes_above_the_lowest_recall(tmp_path: Path) -> None:
+    found = findings(tmp_path, "approximate", search("ids[:, 8:] = -1"))
+    assert failed(found) == set()
+    assert found[EXAMPLE].detail == "recall 0.800"
 
 
-@pytest.mark.parametrize("name", BUNDLED)
-def test_every_bundled_algorithm_passes(name: str) -> None:
-    failed = [finding for finding in check(registry.find(name)) if finding.outcome == FAILED]
-    assert not failed
+def test_the_most_thorough_setting_is_the_last_value_of_what_is_swept(tmp_path: Path) -> None:
+    body = search("ids[:, 3 if self.effort < 1 else k :] = -1")
+    assert failed(findings(tmp_path, "needs_effort", body)) == set()
+    unswept = PARAMS.replace("sweep = true", "sweep = false")
+    assert EXAMPLE in failed(findings(tmp_path, "needs_effort_too", body, unswept))
 
 
-def test_what_is_not_claimed_is_not_applicable(tmp_path: Path) -> None:
-    only_em = "filters = frozenset({FilterKind.EM})"
-    imported = "from fannsbench.filters import FilterKind\n"
-    found = plugin(tmp_path, "filters = ALL_FILTERS", only_em)
-    source = found.folder / "plugin.py"
-    source.write_text(source.read_text().replace("import numpy as np\n", "import numpy as np\n" + imported))
-    findings = {finding.check: finding for finding in check(found)}
-    assert findings["answers, filter R"].outcome == NOT_APPLICABLE
-    assert findings["answers, filter EM"].outcome == OK
+def test_only_methods_that_say_so_may_return_items_that_do_not_match(tmp_path: Path) -> None:
+    body = search(
+        "ids[:, -1] = [next((i for i in range(len(self.vectors)) if i not in row), -1) for row in ids]"
+    )
+    found = findings(tmp_path, "inexact_filter", body)
+    assert "does not match the filter" in found[EXAMPLE].detail
+    found = findings(tmp_path, "says_so", body.replace("(Sound):", "(Sound):\n    exact_filter = False"))
+    assert found[EXAMPLE] == Finding(EXAMPLE, OK, "recall 0.900")
 
 
-def test_items_that_do_not_match_are_allowed_to_approximate_filters(tmp_path: Path) -> None:
-    found = plugin(tmp_path, "inside &= selection[j]", "pass")
-    source = found.folder / "plugin.py"
-    source.write_text(
-        source.read_text().replace("    builds_on", "    exact_filter = False\n    builds_on")
-    )  # what remains to be found is the low recall
-    findings = {finding.check: finding for finding in check(found)}
-    assert "recall" in findings["answers, filter EM"].detail
+def test_what_a_plugin_does_not_claim_does_not_apply(tmp_path: Path) -> None:
+    found = findings(tmp_path, "unfiltered", "class Plain(Sound):\n    filters = frozenset()")
+    assert failed(found) == set()
+    assert found["answers, unfiltered"].outcome == OK
+    for name in ("answers, filter EM", "no item matches", "every item matches"):
+        assert found[name] == Finding(name, NOT_APPLICABLE, "it does not claim EM")
+    assert found["k above the number of items"].outcome == OK
+
+
+def test_one_build_serves_every_workload_of_a_plugin_that_says_so(tmp_path: Path) -> None:
+    body = """
+    class Plain(Sound):
+        builds_on_attributes = {}
+        builds = 0
+        def build(self, items, threads):
+            super().build(items, threads)
+            type(self).builds += 1
+            assert type(self).builds < 30
+    """
+    assert failed(findings(tmp_path, "builds_once", body.format(False))) == set()
+    assert failed(findings(tmp_path, "builds_often", body.format(True)))
+
+
+def test_what_a_plugin_skips_does_not_apply(tmp_path: Path) -> None:
+    body = """
+    class Plain(Sound):
+        @classmethod
+        def skip(cls, dataset, workload):
+            return None if workload.filter else "filtered search only"
+        def search(self, queries, k, selection):
+            assert selection is not None
+            return super().search(queries, k, selection)
+    """
+    found = findings(tmp_path, "filtered", body)
+    assert failed(found) == set()
+    name = "answers, unfiltered"
+    assert found[name] == Finding(name, NOT_APPLICABLE, "filtered search only")
+
+
+def test_attributes_that_no_filter_uses_are_not_shown_to_a_plugin(tmp_path: Path) -> None:
+    body = """
+    class Plain(Sound):
+        def build(self, items, threads):
+            super().build(items, threads)
+            assert len(items.attributes) <= 3
+    """
+    assert failed(findings(tmp_path, "looks_round", body)) == set()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("", "defines 0 subclasses of Algorithm"),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_an_error(body: str, message: str, tmp_path: Path) -> None:
+    name = f"not_loaded_{len(body)}"
+    with pytest.raises(PluginError, match=message):
+        check(registry.from_folder(write(tmp_path, name, body)))
+
+
+def test_a_broken_declaration_is_an_error(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path, "badly_declared", "class Plain(Sound): ...", PARAMS.replace("[1, 2, 4]", "[0, 1]")
+    )
+    with pytest.raises(PluginError, match=r"build\.size: values=0 is too small"):
+        check(registry.from_folder(folder))
+
+
+@pytest.mark.parametrize("name", registry.plugins())
+def test_bundled_plugins_pass(name: str) -> None:
+    assert [finding for finding in check(registry.find(name)) if finding.outcome == FAILED] == []

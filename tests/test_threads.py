@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -17,9 +18,9 @@ from fannsbench.run import machine, threads
 
 def affinities() -> list[list[int]]:
     found = []
-    for task in os.listdir("/proc/self/task"):
+    for task in Path("/proc/self/task").iterdir():
         try:
-            found.append(sorted(os.sched_getaffinity(int(task))))
+            found.append(sorted(os.sched_getaffinity(int(task.name))))
         except ProcessLookupError:
             continue
     return found
@@ -54,7 +55,9 @@ def test_all_threads_and_pools_are_limited_within_the_block() -> None:
 def test_the_environment_limits_pools_that_are_loaded_later() -> None:
     variables = threads.environment(3)
     assert set(variables.values()) == {"3"}
-    assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"} <= set(variables)
+    assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"} <= set(
+        variables
+    )
 
 
 def work() -> None:

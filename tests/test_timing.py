@@ -131,9 +131,16 @@ def test_sound_ids_become_int32(kind: type) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [np.int32(30), np.int32(-2), np.int64(2**32), np.int64(2**32 - 1), np.int64(-(2**32)), np.uint64(2**64 - 1),
-     np.uint32(2**32 - 1)],
-)  # fmt: skip
+    [
+        np.int32(30),
+        np.int32(-2),
+        np.int64(2**32),
+        np.int64(2**32 - 1),
+        np.int64(-(2**32)),
+        np.uint64(2**64 - 1),
+        np.uint32(2**32 - 1),
+    ],
+)
 def test_ids_of_no_item_are_refused_by_place(wrong: Any) -> None:
     answer = np.zeros((4, 2), wrong.dtype)
     answer[2, 1] = wrong

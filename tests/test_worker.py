@@ -53,12 +53,16 @@ class Plugin(Plain):
         log("counters")
         return {"distances": self.distances}
 """
-NOTING_PARAMS = plugins.parameter("build.size", "int", 1) + plugins.parameter("search.effort", "int", 1, [1, 2, 3])
+NOTING_PARAMS = plugins.parameter("build.size", "int", 1) + plugins.parameter(
+    "search.effort", "int", 1, [1, 2, 3]
+)
 
 
 def batches(log: list[dict[str, object]]) -> list[dict[str, object]]:
     """The notes without single-query calls, which follow every batch."""
-    return [entry for entry in log if entry["event"] in ("configure", "counters") or entry.get("queries", 1) != 1]
+    return [
+        entry for entry in log if entry["event"] in ("configure", "counters") or entry.get("queries", 1) != 1
+    ]
 
 
 def names(log: list[dict[str, object]]) -> list[str]:
@@ -88,7 +92,9 @@ def test_single_calls_follow_their_own_batch(bench: Bench) -> None:
     bench.plugin("noting", NOTING, NOTING_PARAMS)
     bench.run("noting", runs=2, sweeps={"effort": ["1", "2"]})
     kinds = [
-        (entry["event"], entry.get("effort")) for entry in bench.log() if entry["event"] in ("search", "counters")
+        (entry["event"], entry.get("effort"))
+        for entry in bench.log()
+        if entry["event"] in ("search", "counters")
     ]
     runs = [(kind, len(list(group))) for kind, group in itertools.groupby(kinds)]
     one_setting = [2, 1, 12]  # warm-up and timed batch, counters, single queries
@@ -114,7 +120,9 @@ def test_blocks_of_filtered_queries_and_the_limits_of_warm_up_and_latency(bench:
 
 def test_one_build_serves_all_workloads_where_it_can(bench: Bench) -> None:
     bench.plugin("noting", NOTING, NOTING_PARAMS)
-    bench.plugin("each", NOTING.replace("def warm_up", "builds_on_attributes = True\n\n    def warm_up"), NOTING_PARAMS)
+    bench.plugin(
+        "each", NOTING.replace("def warm_up", "builds_on_attributes = True\n\n    def warm_up"), NOTING_PARAMS
+    )
     bench.run("noting", workloads=["none", "em", "r", "c"])
     builds = [entry["attributes"] for entry in bench.log() if entry["event"] == "build"]
     assert builds == [["colour", "price", "tags", "weight"]]

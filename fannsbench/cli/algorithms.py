@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +37,12 @@ def list_algorithms(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return
-    columns = ("name", "summary", "filters", "metrics")
-    _print([{c: _joined(e[c]) for c in columns} | {"installed": e["problem"] or "yes"} for e in entries])
+    rows = []
+    for entry in entries:
+        filters = "all" if entry["filters"] == _kinds() else _joined(entry["filters"])
+        shown = {"name": entry["name"], "summary": entry["summary"], "filters": filters}
+        rows.append(shown | {"metrics": _joined(entry["metrics"]), "installed": entry["problem"] or "yes"})
+    _print(rows)
 
 
 @algorithms.command()
@@ -94,15 +100,19 @@ def new(name: str, folder: Path) -> None:
         raise UserError(f"{target} exists already; choose another name or --dir")
     template = importlib.resources.files("fannsbench") / "templates" / "plugin"
     try:
-        target.mkdir(parents=True)
-        for source in template.iterdir():
-            text = source.read_text().replace("{{name}}", name).replace("{{class}}", class_name)
-            (target / source.name.removesuffix(".template")).write_text(text)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+            made = Path(temporary) / "plugin"
+            made.mkdir()
+            for source in template.iterdir():
+                text = source.read_text().replace("{{name}}", name).replace("{{class}}", class_name)
+                (made / source.name.removesuffix(".template")).write_text(text)
+            made.rename(target)
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from None
     click.echo(f"wrote {target}; try it with")
-    click.echo(f"  fannsbench algorithms check {target}")
-    click.echo(f"  export FANNSBENCH_PLUGINS={folder.resolve()}")
+    click.echo(f"  fannsbench algorithms check {shlex.quote(str(target))}")
+    click.echo(f"  export FANNSBENCH_PLUGINS={shlex.quote(str(folder.resolve()))}")
     click.echo(f"  fannsbench run --algo {name}")
 
 

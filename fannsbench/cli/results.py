@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fannsbench.cli.options import RESULTS, Names
-from fannsbench.errors import UserError
+from fannsbench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_HEADINGS = ("recall", "QPS", "±", "p99 ms", "workload", "algorithm, build, search")
 
 
 @click.command()
@@ -43,9 +45,9 @@ def results(
     from fannsbench.results import table
 
     rows = table.load(results)
-    for column, wanted in (("algorithm", algo), ("dataset", dataset), ("workload", workload)):
-        if wanted:
-            rows = rows[rows[column].isin(wanted)]
+    for kind, wanted in (("algorithm", algo), ("data set", dataset), ("workload", workload)):
+        if wanted and "all" not in wanted:
+            rows = _named(rows, kind, wanted)
     if status:
         rows = rows[rows.status == status]
     if k is not None:
@@ -57,6 +59,15 @@ def results(
             _write(path, write)
     if not (as_json or csv or parquet):
         _print(rows)
+
+
+def _named(rows: pd.DataFrame, kind: str, wanted: list[str]) -> pd.DataFrame:
+    column = rows[kind.replace(" ", "")]
+    known = set(column)
+    for name in wanted if known else ():
+        if name not in known:
+            raise UnknownNameError(kind, name, known, "only names that have results can be listed")
+    return rows[column.isin(wanted)]
 
 
 def _write(path: Path, write: object) -> None:
@@ -71,29 +82,27 @@ def _write(path: Path, write: object) -> None:
 
 
 def _print(rows: pd.DataFrame) -> None:
-    import pandas as pd
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from fannsbench.results.summary import number
-
+    """Lines of text, not a table of Rich's, which takes seconds for ten thousand rows."""
     if rows.empty:
         raise UserError("no results match; `fannsbench run` makes some")
     for (machine, dataset), part in rows.groupby(["machine", "dataset"]):
-        title = escape(f"{dataset} on {machine}") if dataset else "files of no data set"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        table.add_column("workload", no_wrap=True)
-        table.add_column("algorithm, build, search", overflow="fold")
-        for heading in ("recall", "QPS", "±", "p99 ms"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for row in part.to_dict("records"):
-            trouble = "" if row["status"] == "ok" else f"; {row['status']}: {row['reason']}"
-            table.add_row(
-                escape(row["workload"]),
-                escape(" ".join(filter(None, (row["algorithm"], row["build"], row["search"]))) + trouble),
-                "-" if pd.isna(row["recall"]) else f"{row['recall']:.4f}",
-                *(number(row[column]) for column in ("qps", "qps_std", "p99_ms")),
-            )
-        Console().print(table)
+        title = f"{dataset} on {machine}" if dataset else "files of no data set"
+        lines = [_HEADINGS, *(_cells(row) for row in part.itertuples())]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join([*map(str.rjust, numbers, widths), workload.ljust(widths[-2]), what])
+            for *numbers, workload, what in lines
+        )
+        click.echo("\n".join([title, "", *aligned, ""]))
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    from fannsbench.results.summary import number
+
+    trouble = "" if row.status == "ok" else f"; {row.status}: {row.reason}"
+    return (
+        "-" if row.recall != row.recall else f"{row.recall:.4f}",
+        *(number(value) for value in (row.qps, row.qps_std, row.p99_ms)),
+        row.workload,
+        " ".join(filter(None, (row.algorithm, row.build, row.search))) + trouble,
+    )

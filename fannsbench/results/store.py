@@ -75,7 +75,7 @@ class Result:
     build: BuildFigures | None = None
     peak_search_bytes: int = 0
     threads_seen: int = 0
-    """The most threads of the worker that were seen at work while searching; 0 where the system cannot tell."""
+    """The most threads of the worker that were seen at work while searching; 0 where that cannot be told."""
     call_s: float = 0.0
     """What the harness itself costs per call, in seconds."""
     runs: list[Run] = field(default_factory=list)

@@ -66,6 +66,7 @@ def load(results: Path) -> pd.DataFrame:
 def _files(results: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Result files below the folder, by path relative to it."""
     folders = [str(results)]
+    above = len(os.path.join(results, ""))  # noqa: PTH118 - Path drops the separator at the end
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
@@ -73,7 +74,7 @@ def _files(results: Path) -> Iterator[tuple[str, os.stat_result]]:
                     folders.append(entry.path)
                 elif entry.name.endswith(".h5") and not entry.name.startswith("."):
                     with contextlib.suppress(FileNotFoundError):  # just replaced by another run
-                        yield os.path.relpath(entry.path, results), entry.stat()
+                        yield entry.path[above:], entry.stat()
 
 
 class _CachedRows:
@@ -154,8 +155,8 @@ def _row(results: Path, relative: str) -> dict[str, Any]:
         in_place = len(Path(relative).parts) == len(whose) + 1
         row: dict[str, Any] = dict.fromkeys(COLUMNS)
         row |= zip(whose, store.names_of(path) if in_place else [""] * len(whose), strict=True)
-        return {**row, "status": "failed", "reason": str(error), "path": str(path), "judged": True,
-                "dataset_path": "", "checksum": ""}  # fmt: skip
+        return {**row, "build": "", "search": "", "status": "failed", "reason": str(error),
+                "path": str(path), "judged": True, "dataset_path": "", "checksum": ""}  # fmt: skip
 
 
 def _row_of(path: Path, result: Result) -> dict[str, Any]:
@@ -261,10 +262,16 @@ def _dataset_places(dataset_path: str, name: str) -> Iterator[Path]:
 
 def _checksum(path: Path) -> str | None:
     try:
-        with Dataset.open(path) as dataset:
-            return dataset.checksum
+        stat = path.stat()
+        return _checksum_of(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except (UserError, OSError):
         return None
+
+
+@cache
+def _checksum_of(path: Path, *version: int) -> str:
+    with Dataset.open(path) as dataset:
+        return dataset.checksum
 
 
 def _mark_stale(rows: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ EVERYTHING = {
     "emis-everything": "'main' in shops",
     "c-everything": "not price > 1000",
 }
+TEMPLATES = {**KINDS, **NOTHING, **EVERYTHING}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Task:
         return float(np.mean(shares)) if shares else 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """An open data set file and its workloads."""
 
@@ -71,31 +73,47 @@ class World:
     @classmethod
     def make(cls, folder: Path, metric: Metric, n: int, distinct: int) -> World:
         """n items around a few centres, of which only `distinct` differ."""
-        rng = np.random.default_rng(7)
-        centres = rng.standard_normal((8, DIMENSION))
-        vectors, queries = (
-            centres[rng.integers(0, 8, rows)] + 0.5 * rng.standard_normal((rows, DIMENSION))
-            for rows in (n, NUM_QUERIES)
-        )
-        vectors, queries = vectors[np.arange(n) % distinct].astype(np.float32), queries.astype(np.float32)
-        far = _distances(metric, vectors, queries)
+        content = _content(n, distinct)
+        far = _distances(metric, content.vectors, content.queries)
         everything = np.ones_like(far, bool)
-        matching = {UNFILTERED: everything}
-        attributes = _attributes(n, rng)
         path = folder / f"{metric}-{n}-{distinct}.h5"
         with DatasetWriter(path, name="compliance", metric=metric) as writer:
-            writer.items(vectors)
-            writer.queries(queries)
-            for name, column in attributes.items():
+            writer.items(content.vectors)
+            writer.queries(content.queries)
+            for name, column in content.attributes.items():
                 writer.attribute(name, column)
             writer.truth(*_truth(far, everything))
-            for name, text in {**KINDS, **NOTHING, **EVERYTHING}.items():
-                parameters = _parameters(Filter.parse(text), rng)
-                matching[name] = _matching(Filter.parse(text), attributes, parameters)
-                truth = _truth(far, matching[name])
-                writer.workload(name, text, parameters, *truth, matching[name].sum(axis=1))
+            for name, matching in content.matching.items():
+                truth = _truth(far, matching)
+                writer.workload(name, TEMPLATES[name], content.parameters[name], *truth, matching.sum(axis=1))
         dataset = Dataset.open(path)
-        return cls(dataset, {name: _task(dataset, name, far, found) for name, found in matching.items()})
+        allowed = {UNFILTERED: everything, **content.matching}
+        return cls(dataset, {name: _task(dataset, name, far, items) for name, items in allowed.items()})
+
+
+@dataclass(frozen=True)
+class _Content:
+    vectors: np.ndarray
+    queries: np.ndarray
+    attributes: Attributes
+    parameters: dict[str, dict[str, np.ndarray]]
+    matching: dict[str, np.ndarray]
+
+
+@cache
+def _content(n: int, distinct: int) -> _Content:
+    rng = np.random.default_rng(7)
+    centres = rng.standard_normal((8, DIMENSION))
+    vectors, queries = (
+        centres[rng.integers(0, 8, rows)] + 0.5 * rng.standard_normal((rows, DIMENSION))
+        for rows in (n, NUM_QUERIES)
+    )
+    vectors, queries = vectors[np.arange(n) % distinct].astype(np.float32), queries.astype(np.float32)
+    attributes = _attributes(n, rng)
+    filters = {name: Filter.parse(text) for name, text in TEMPLATES.items()}
+    parameters = {name: _parameters(filter_, rng) for name, filter_ in filters.items()}
+    matching = {name: _matching(filters[name], attributes, parameters[name]) for name in filters}
+    return _Content(vectors, queries, attributes, parameters, matching)
 
 
 def _task(dataset: Dataset, name: str, distances: np.ndarray, matching: np.ndarray) -> Task:
