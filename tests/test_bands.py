@@ -84,14 +84,3 @@ def test_what_failed_or_has_lost_its_data_set_has_no_bands(dataset: Path, tmp_pa
     sample.write("r", k=5, runs=[], status="failed", reason="time-out")
     sample.write("none", k=5, checksum="of another data set", dataset_path="/not/here.h5")
     assert bands.by_selectivity(table.load(tmp_path)).empty
-    assert list(bands.latencies(table.load(tmp_path))) == [str(sample.written[1])]
-
-
-def test_latencies_are_medians_over_the_repetitions(dataset: Path, tmp_path: Path) -> None:
-    sample = Sample(tmp_path, dataset)
-    seconds = np.random.default_rng(5).random((3, len(LIMITS)))
-    truth = sample.truth("r", 5)
-    path = sample.write("r", [sample.run(truth, latency=row) for row in seconds], k=5)
-    found = bands.latencies(table.load(tmp_path))
-    expected = [1e3 * statistics.median(column) for column in seconds.T]
-    assert found[str(path)] == pytest.approx(expected, rel=1e-5)

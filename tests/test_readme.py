@@ -38,7 +38,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_commands_are_those_of_help() -> None:
     written = README.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert written == help_texts(commands), f"bring it up to date: python {Path(__file__).name}"
+    assert written == help_texts(commands), f"bring it up to date: python tests/{Path(__file__).name}"
 
 
 def test_the_example_plugin_passes_the_compliance_suite(tmp_path: Path) -> None:

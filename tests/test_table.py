@@ -16,6 +16,7 @@ import tiny
 from sample_results import Sample
 
 from fannsbench.errors import UserError
+from fannsbench.results import cache as row_cache
 from fannsbench.results import store, table
 
 
@@ -283,7 +284,7 @@ def test_a_damaged_cache_repairs_itself(sample: Sample, how: str) -> None:
             holder = sqlite3.connect(path)
             holder.execute("BEGIN EXCLUSIVE")
             monkey = pytest.MonkeyPatch()
-            monkey.setattr(table, "_PATIENCE_SECONDS", 0.1)
+            monkey.setattr(row_cache, "_PATIENCE_SECONDS", 0.1)
             check(sample)
             holder.rollback()
             monkey.undo()
@@ -313,3 +314,20 @@ def test_where_no_cache_can_be_written_the_table_is_the_same(
     cache(sample).unlink()
     cache(sample).symlink_to("/proc/fannsbench/no/such/place")
     pd.testing.assert_frame_equal(table.load(sample.results), expected)
+
+
+def test_of_two_versions_of_an_algorithm_the_later_measured_counts(sample: Sample) -> None:
+    sample.write(source="old", created="2026-01-02T00:00:00+00:00")
+    sample.write(source="new", created="2026-01-01T00:00:00+00:00")
+    sample.write(source="new", created="2026-01-03T00:00:00+00:00", libraries={"lib": "2"})
+    sample.write(source="old", created="2026-01-01T00:00:00+00:00", build={"M": 8})
+    rows = table.load(sample.results)
+    assert sorted(zip(rows.status, rows.build, strict=True)) == [
+        ("ok", "M=16"),
+        ("ok", "M=8"),
+        ("stale", "M=16"),
+        ("stale", "M=16"),
+    ]
+    (kept,) = rows[(rows.status == "ok") & (rows.build == "M=16")].path
+    assert kept == str(sample.written[2])
+    assert set(rows[rows.status == "stale"].reason) == {"a later version of the algorithm has been measured"}

@@ -1,4 +1,4 @@
-"""Results in finer grain: by selectivity of the query's filter, and the latency of every query."""
+"""Results in finer grain: by selectivity of the query's filter."""
 
 from __future__ import annotations
 
@@ -44,13 +44,3 @@ def by_selectivity(rows: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(parts)
-
-
-def latencies(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """By path of the result: milliseconds of every query called singly, medians over the repetitions."""
-    found = {}
-    for path in rows[rows.status == "ok"].path:
-        runs = store.read(Path(path)).runs
-        if runs:
-            found[path] = np.median([run.latency_seconds for run in runs], axis=0) * 1e3
-    return found

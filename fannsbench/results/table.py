@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +14,7 @@ import pandas as pd
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import UserError
 from fannsbench.results import store
+from fannsbench.results.cache import Row, cached_rows
 from fannsbench.results.metrics import Judge
 from fannsbench.results.store import Result
 
@@ -36,16 +33,8 @@ _MEASURES = (
     "recall", "qps", "qps_search", "qps_mean", "qps_std", "p50_ms", "p95_ms", "p99_ms", "max_ms", "build_s",
     "preprocess_s", "distances_per_query", "selectivity", "call_ms",
 )  # fmt: skip
-_CACHE = ".table.sqlite"
-_CACHE_VERSION = 2
-"""Goes up whenever rows are computed differently."""
-_CACHE_SCHEMA = f"""
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS rows (path TEXT PRIMARY KEY, size INT, time INT, row TEXT);
-    PRAGMA user_version = {_CACHE_VERSION};
-    COMMIT;
-"""
-_PATIENCE_SECONDS = 10.0
+_VERSION = ("source", "libraries")
+"""What of an identity tells versions of one algorithm apart."""
 UNJUDGED = "the data set is not here, so recall is unknown"
 
 
@@ -54,9 +43,12 @@ def load(results: Path) -> pd.DataFrame:
     status "failed". Raises UserError if there is no such folder."""
     if not results.is_dir():
         raise UserError(f"no results folder at {results}; `fannsbench run` makes one")
-    with _cached_rows(results) as cached:
-        rows = [cached.row(path, stat) for path, stat in _files(results)]
-    _mark_stale(rows)
+    with cached_rows(results) as cached:
+        rows = [
+            cached.row(path, stat, partial(_row, results, path), _is_final) for path, stat in _files(results)
+        ]
+    _mark_changed(rows)
+    _mark_superseded(rows)
     kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_MEASURES, "float64")
     table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(kinds)
     by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall"]
@@ -77,91 +69,27 @@ def _files(results: Path) -> Iterator[tuple[str, os.stat_result]]:
                         yield entry.path[above:], entry.stat()
 
 
-class _CachedRows:
-    """Rows of result files, computed again when a file's size or time has changed."""
-
-    def __init__(self, results: Path, database: sqlite3.Connection) -> None:
-        self.results = results
-        self.database = database
-        self.known = {
-            path: (size, time, row)
-            for path, size, time, row in database.execute("SELECT path, size, time, row FROM rows")
-        }
-        self.fresh: dict[str, tuple[str, int, int, str]] = {}
-        self.gone = set(self.known)
-
-    def row(self, path: str, stat: os.stat_result) -> dict[str, Any]:
-        self.gone.discard(path)
-        size, time, text = self.known.get(path, (0, 0, ""))
-        if (size, time) == (stat.st_size, stat.st_mtime_ns):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                row: dict[str, Any] = json.loads(text)
-                if row["judged"] or not _find_judge(row["dataset_path"], row["dataset"], row["checksum"]):
-                    return {**row, "path": str(self.results / path)}
-        row = _row(self.results, path)
-        if row["checksum"]:  # what could not be read may be readable another time
-            self.fresh[path] = (path, stat.st_size, stat.st_mtime_ns, json.dumps(row))
-        return row
-
-    def save(self) -> None:
-        with self.database:
-            self.database.executemany("DELETE FROM rows WHERE path = ?", [(path,) for path in self.gone])
-            self.database.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", self.fresh.values())
+def _is_final(row: Row) -> bool:
+    """Judged, or there is still nothing to judge it by."""
+    return bool(row["judged"]) or not _find_judge(row["dataset_path"], row["dataset"], row["checksum"])
 
 
-@contextmanager
-def _cached_rows(results: Path) -> Iterator[_CachedRows]:
-    """The cache, made anew if it is damaged or of another version, in memory if it cannot be written."""
-    database = _opened(results / _CACHE)
-    try:
-        rows = _CachedRows(results, database)
-        yield rows
-        with contextlib.suppress(sqlite3.Error):  # full or read-only: slower next time, that is all
-            rows.save()
-    finally:
-        database.close()
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    for _ in range(2):
-        try:
-            database = sqlite3.connect(path, timeout=_PATIENCE_SECONDS)
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            (sound,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if sound == "ok" and not tables:
-                database.executescript(_CACHE_SCHEMA)
-                return database
-            if sound == "ok" and version == _CACHE_VERSION:
-                return database
-            database.close()
-        except sqlite3.OperationalError:
-            break  # a place that cannot be written
-        except sqlite3.DatabaseError:
-            pass
-        with contextlib.suppress(OSError):
-            path.unlink()
-    database = sqlite3.connect(":memory:")
-    database.executescript(_CACHE_SCHEMA)
-    return database
-
-
-def _row(results: Path, relative: str) -> dict[str, Any]:
+def _row(results: Path, relative: str) -> Row:
     path = results / relative
     try:
         return _row_of(path, store.read(path))
     except UserError as error:
         whose = ("machine", "dataset", "workload", "algorithm")
         in_place = len(Path(relative).parts) == len(whose) + 1
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        row: Row = dict.fromkeys(COLUMNS)
         row |= zip(whose, store.names_of(path) if in_place else [""] * len(whose), strict=True)
-        return {**row, "build": "", "search": "", "status": "failed", "reason": str(error),
-                "path": str(path), "judged": True, "dataset_path": "", "checksum": ""}  # fmt: skip
+        row |= dict.fromkeys(("build", "search", "dataset_path", "checksum", "series"), "")
+        return row | {"status": "failed", "reason": str(error), "path": str(path), "judged": True}
 
 
-def _row_of(path: Path, result: Result) -> dict[str, Any]:
+def _row_of(path: Path, result: Result) -> Row:
     identity = result.identity
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row: Row = dict.fromkeys(COLUMNS)
     row |= {name: identity[name] for name in ("dataset", "workload", "algorithm", "k", "threads", "mode")}
     row |= {
         "machine": result.machine["name"],
@@ -169,6 +97,9 @@ def _row_of(path: Path, result: Result) -> dict[str, Any]:
         "search": store.settings_text(identity["search"]),
         "queries": identity["queries"],
         "checksum": identity["checksum"],
+        "created": result.created,
+        "version": store.key_of({name: identity.get(name) for name in _VERSION}),
+        "series": store.key_of({name: value for name, value in identity.items() if name not in _VERSION}),
         "dataset_path": result.dataset_path,
         "status": result.status,
         "reason": result.reason,
@@ -190,7 +121,7 @@ def _row_of(path: Path, result: Result) -> dict[str, Any]:
     return row
 
 
-def _workload_facts(judge: Judge, name: str, queries: int) -> dict[str, Any]:
+def _workload_facts(judge: Judge, name: str, queries: int) -> Row:
     workload, _ = judge.workload(name)
     matches = workload.matches[:queries]
     return {
@@ -200,7 +131,7 @@ def _workload_facts(judge: Judge, name: str, queries: int) -> dict[str, Any]:
     }
 
 
-def _figures(result: Result) -> dict[str, Any]:
+def _figures(result: Result) -> Row:
     queries = len(result.runs[0].neighbors)
     qps = np.array([queries / (run.select_seconds + run.search_seconds) for run in result.runs])
     median = median_run(result)
@@ -225,7 +156,7 @@ def median_run(result: Result) -> int:
     return int(np.argsort(seconds, kind="stable")[len(seconds) // 2])
 
 
-def _judgement(judge: Judge | None, result: Result) -> dict[str, Any]:
+def _judgement(judge: Judge | None, result: Result) -> Row:
     if judge is None:
         return {"judged": False, "reason": result.reason or UNJUDGED}
     judged = judge.judge(result.identity["workload"], result.runs[median_run(result)].neighbors)
@@ -274,7 +205,7 @@ def _checksum_of(path: Path, *version: int) -> str:
         return dataset.checksum
 
 
-def _mark_stale(rows: list[dict[str, Any]]) -> None:
+def _mark_changed(rows: list[Row]) -> None:
     """Results of a data set whose file has changed since are no longer comparable: status "stale"."""
     changed: dict[tuple[str, str], bool] = {}
     for row in rows:
@@ -284,3 +215,15 @@ def _mark_stale(rows: list[dict[str, Any]]) -> None:
             changed[measured] = present is not None and present != row["checksum"]
         if changed[measured]:
             row["status"], row["reason"] = "stale", f"{row['dataset_path']} has changed since"
+
+
+def _mark_superseded(rows: list[Row]) -> None:
+    """Of results that differ only in the algorithm's source or libraries, the newest version counts."""
+    newest: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in rows:
+        if row["series"]:
+            series = (row["machine"], row["series"])
+            newest[series] = max(newest.get(series, ("", "")), (row["created"], row["version"]))
+    for row in rows:
+        if row["series"] and newest[row["machine"], row["series"]][1] != row["version"]:
+            row["status"], row["reason"] = "stale", "a later version of the algorithm has been measured"
