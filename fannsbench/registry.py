@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +66,8 @@ class Plugin:
             algorithms.__path__.append(str(self.folder.parent))
         importlib.invalidate_caches()
         try:
-            module = importlib.import_module(f"{self.package}.plugin")
+            with redirect_stdout(sys.stderr):  # standard output is fannsbench's own, and may be JSON
+                module = importlib.import_module(f"{self.package}.plugin")
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"algorithm {self.name!r} ({self.folder}): {type(error).__name__}: {one_line(error)}"

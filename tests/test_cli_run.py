@@ -76,6 +76,16 @@ def test_json_has_the_rows_of_this_run_only(graph: Bench) -> None:
     assert "plot: " in done.err
 
 
+def test_json_is_sound_whatever_plugins_print(bench: Bench) -> None:
+    bench.plugin(
+        "chatty",
+        "print('[importing')\nclass Plugin(Plain):\n    def build(self, *a): print('['); super().build(*a)",
+    )
+    done = command(*bench.arguments("--algo", "chatty", "--json"))
+    assert len(json.loads(done.out)) == 1
+    assert "[importing" in done.err
+
+
 def test_nothing_is_measured_twice(graph: Bench) -> None:
     command(*graph.arguments("--algo", "graph"))
     before = {path: path.stat().st_mtime_ns for path in graph.results.rglob("*.h5")}

@@ -108,6 +108,25 @@ def test_a_run_waits_for_its_turn_on_the_machine(bench: Bench) -> None:
     assert lock.read_text() == ""
 
 
+def test_the_time_limit_is_for_one_repetition_not_for_all(bench: Bench) -> None:
+    bench.plugin(
+        "slow",
+        """
+        class Plugin(Plain):
+            def build(self, items, threads):
+                time.sleep(1)
+                super().build(items, threads)
+
+            def search(self, queries, k, selection):
+                time.sleep(0.5 if len(queries) > 1 else 0)
+                return super().search(queries, k, selection)
+        """,
+    )
+    bench.run("slow", runs=4, limits=executor.Limits(seconds=4))
+    row = bench.row()
+    assert (row.status, row.repetitions) == ("ok", 4)
+
+
 def test_limits_leave_the_system_some_memory() -> None:
     limits = executor.Limits()
     assert limits.seconds is None

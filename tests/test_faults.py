@@ -340,16 +340,27 @@ def test_two_runs_at_once_measure_everything_once(bench: Bench) -> None:
     assert not list(bench.results.rglob("*.part"))
 
 
+def test_a_disk_that_takes_nothing_is_told_in_one_line(bench: Bench) -> None:
+    bench.plugin("plain")
+    done = finish(limited(0, bench.arguments("--algo", "plain")))
+    assert done.code == 2
+    assert done.error.endswith("File too large; make room and run again")
+
+
+def limited(blocks: int, arguments: list[str]) -> subprocess.Popen[str]:
+    """`fannsbench`, that can write files of so many blocks at most, which stands in for a full disk."""
+    script = f'ulimit -f {blocks}; exec "$0" -P -m fannsbench "$@"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, sys.executable, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def test_a_full_results_folder_is_told_in_one_line(bench: Bench) -> None:
-    """The limit of a file's size stands in for a full disk: writing fails after some bytes."""
     bench.plugin("plain")
     bench.dataset = harness.write_unfiltered(bench.folder / "many.h5", q=500)
     arguments = bench.arguments("--algo", "plain")
-    limited = subprocess.Popen(
-        ["/bin/sh", "-c", 'ulimit -f 16; exec "$0" -P -m fannsbench "$@"', sys.executable, *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    done = finish(limited)
+    done = finish(limited(16, arguments))
     assert done.code == 2
     assert "Traceback" not in done.err
     last = done.err.splitlines()[-1]

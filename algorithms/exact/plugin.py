@@ -26,11 +26,6 @@ from fannsbench.filters import BoundFilters, Filter
 from fannsbench.kernels import truth
 from fannsbench.kernels.parallel import for_ranges
 
-METRIC_CODES = {
-    Metric.EUCLIDEAN: truth.EUCLIDEAN,
-    Metric.COSINE: truth.COSINE,
-    Metric.INNER_PRODUCT: truth.INNER_PRODUCT,
-}
 QUERY_BLOCK = 1024
 TILE_SCORES = 1 << 20
 """Dot products of a scan's tile, 4 MiB: BLAS likes large tiles, the kernel that reads them a cache."""
@@ -177,7 +172,7 @@ def _index(metric: Metric, vectors: np.ndarray, lengths: np.ndarray) -> Index:
         scale[:n] = np.where(lengths > 0, 1 / lengths, 0) if metric is Metric.COSINE else 1
     longest = float(lengths.max())
     return Index(
-        metric=METRIC_CODES[metric],
+        metric=truth.METRIC_CODES[metric],
         vectors=_frozen(vectors),
         base=base,
         scale=scale,

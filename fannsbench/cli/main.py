@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -18,6 +19,9 @@ _COMMANDS = {
     "algorithms": "List, show, add and check algorithms.",
     "datasets": "List, show and build data sets.",
 }
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""A folder of the user's takes no more; where it is, the operating system does not always say."""
 
 
 class _Commands(click.Group):
@@ -74,6 +78,13 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _say(
+            f"{error.filename or 'a temporary file or the cache'}: {error.strerror}; make room and run again"
+        )
+        sys.exit(2)
 
 
 def _say(message: str, who: str = "fannsbench") -> None:

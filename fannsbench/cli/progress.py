@@ -27,6 +27,7 @@ class RunProgress:
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(), console=self.console, transient=True,
+            disable=not self.console.is_terminal,
         )  # fmt: skip
         self.bar = self.progress.add_task("", total=sum(len(job.settings) * job.runs for job in jobs))
         self.done: dict[Setting, int] = {}
@@ -45,6 +46,7 @@ class RunProgress:
         """An `executor.Observer`."""
         match event["event"]:
             case "waiting":
+                self.describe("waiting")
                 self.line(f"another run ({event['owner']}) measures on this machine; waiting")
             case "building":
                 self.describe(f"building {job.label}")

@@ -17,11 +17,6 @@ from fannsbench.filters import BoundFilters
 from fannsbench.kernels import truth as kernels
 from fannsbench.kernels.truth import Slack, Terms
 
-_METRIC_CODES = {
-    Metric.EUCLIDEAN: kernels.EUCLIDEAN,
-    Metric.COSINE: kernels.COSINE,
-    Metric.INNER_PRODUCT: kernels.INNER_PRODUCT,
-}
 _ITEM_BLOCK = 16_384  # a multiple of 8, so that blocks begin with a byte of the bitmaps
 _QUERY_BLOCK = 256
 _BITMAP_BYTES = 1 << 28
@@ -110,7 +105,7 @@ class _Search:
             scanned = np.bitwise_count(bitmaps).sum(axis=1) >= _SCAN_FROM * len(items)
             dots_row = np.where(scanned, np.cumsum(scanned) - 1, kernels.UNSCANNED)
             kernels.update_nearest(
-                _METRIC_CODES[self.metric],
+                kernels.METRIC_CODES[self.metric],
                 queries,
                 items,
                 block.start,

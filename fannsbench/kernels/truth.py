@@ -6,11 +6,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from fannsbench.algorithm import Metric
-from fannsbench.kernels import jit
+from fannsbench.kernels import jit, jit_reordering
 
 EUCLIDEAN, COSINE, INNER_PRODUCT = range(3)
 METRIC_CODES = {
@@ -40,11 +39,7 @@ class Slack(NamedTuple):
     bases: float
 
 
-_reordering = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-"""As `jit`, but sums may be split over vector registers, which is many times faster in float64."""
-
-
-@_reordering
+@jit_reordering
 def _half_square_of_difference(
     query: np.ndarray, query_scale: float, item: np.ndarray, item_scale: float
 ) -> float:
@@ -55,7 +50,7 @@ def _half_square_of_difference(
     return total / 2.0
 
 
-@_reordering
+@jit_reordering
 def distance(metric: int, query: np.ndarray, item: np.ndarray) -> float:
     """In float64 from float32 vectors, by the metric's definition, but squared for EUCLIDEAN. A vector of
     length zero is at cosine distance 1."""

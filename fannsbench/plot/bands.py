@@ -23,6 +23,8 @@ _COLUMNS = 3
 _BAND, _DODGE = 0.36, 0.5
 """Inches that the name of a band takes; share of a band over which its points are spread, so that none
 hides another."""
+_MOST_BESIDE = 5
+"""As in `labels`, but curves of bands end closer together."""
 
 
 def standing_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +61,7 @@ def picture(
     blocks = math.ceil(len(shown) / _COLUMNS)
     columns = math.ceil(len(shown) / blocks)
     texts = [[curve.text for curve in panel] for panel in content]
-    layout = arrange(2 * blocks * columns, columns, texts, list(legend))
+    layout = arrange(2 * blocks * columns, columns, texts, list(legend), _MOST_BESIDE)
     layout = replace(layout, width=max(layout.width, _BAND * len(bands)))
     recall, qps = describe("recall", chosen["k"]), describe("qps")
     titles = np.full((blocks, 2, columns), "", dtype=object)

@@ -26,7 +26,7 @@ _UP = tuple(0.11 * step for step in range(1, 7))
 """Inches that a name may be above or below the end of its curve."""
 GRID_MARKER = 3.2
 """Size in points of markers in small panels and beside names."""
-_MOST_BESIDE = 8
+MOST_BESIDE = 8
 """Up to this many curves a panel, small multiples have the names beside each panel; beyond, one legend."""
 _ALONE, _NAMED, _PLAIN = (4.4, 3.1), (2.1, 1.75), (2.05, 1.7)
 """Panel sizes in inches: of one panel, of several with names beside them, of several with one legend."""
@@ -41,12 +41,18 @@ class Drawn:
     y: np.ndarray
 
 
-def arrange(panels: int, columns: int, names: Sequence[Sequence[str]], legend: Sequence[str]) -> Layout:
+def arrange(
+    panels: int,
+    columns: int,
+    names: Sequence[Sequence[str]],
+    legend: Sequence[str],
+    most_beside: int = MOST_BESIDE,
+) -> Layout:
     """Sizes for `panels` panels in at most `columns` columns, given the names of the curves in each panel
-    and the texts of a legend that would do for all."""
+    and the texts of a legend that would do for all, and serves where a panel has over `most_beside`."""
     most = max(map(len, names))
     right = _LEADER + _MARKER + _AFTER + max(text_width(text, SMALL) for panel in names for text in panel)
-    if panels == 1 or most <= _MOST_BESIDE:
+    if panels == 1 or most <= most_beside:
         width, height = _ALONE if panels == 1 else _NAMED
         return Layout(panels, columns, width, max(height, most * LINE), right=right)
     layout = Layout(panels, columns, *_PLAIN)

@@ -11,7 +11,7 @@ from typing import Literal
 from fannsbench import registry
 from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import UNFILTERED, Dataset, Workload
-from fannsbench.errors import DatasetError, PluginError, UnknownNameError, UserError
+from fannsbench.errors import DatasetError, PluginError, UnknownNameError, UserError, one_line
 from fannsbench.parameters import Declaration, Parameter, Settings, Value
 from fannsbench.registry import Plugin
 from fannsbench.results import store
@@ -162,7 +162,7 @@ class _Planner:
         try:
             return algorithm.skip(self.dataset, workload)
         except Exception as error:
-            return f"its skip() raised {type(error).__name__}: {error}"
+            return f"its skip() raised {type(error).__name__}: {one_line(error)}"
 
     def job(self, plugin: Plugin, build: Settings, workloads: list[Workload]) -> Job:
         declaration = plugin.declaration

@@ -25,7 +25,7 @@ import numpy as np
 from fannsbench.algorithm import Algorithm, Items
 from fannsbench.attributes import Attributes
 from fannsbench.dataset import Dataset, Workload
-from fannsbench.errors import PluginError
+from fannsbench.errors import PluginError, one_line
 from fannsbench.filters import BoundFilters
 from fannsbench.registry import Plugin
 from fannsbench.results import store
@@ -167,7 +167,7 @@ class _Worker:
 
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong; a plugin's broken promise speaks for itself."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if len(text) > _LONGEST_REASON:
         text = f"{text[:_LONGEST_REASON]} ..."
     if isinstance(error, PluginError):
