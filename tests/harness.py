@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -125,12 +126,18 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+def _heed_interrupts() -> None:
+    """A shell's background jobs, and what they start, are born deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*args: str, obeying: bool = False, **options: Any) -> subprocess.Popen[str]:
-    """`fannsbench` in a process of its own. `obeying`: permissions of files hold for it, also if it is root."""
+    """`fannsbench` in a process of its own. `obeying`: permissions of files hold for it even if root."""
     obey = [sys.executable, "-c", _OBEY] if obeying else []
     return subprocess.Popen(
         [*obey, sys.executable, "-P", "-m", "fannsbench", *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_heed_interrupts, **options,
     )  # fmt: skip
 
 

@@ -19,12 +19,13 @@ README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- commands -->\n", "<!-- end of commands -->"
 
 
-def help_texts(command: click.Command, name: str = "fannsbench") -> str:
+def help_texts(command: click.Command, name: str = "fannsbench", parent: click.Context | None = None) -> str:
     """A collapsed block for each command with what its --help prints."""
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    settings = {**command.context_settings, "terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, **settings)
     if isinstance(command, click.Group) and command.list_commands(context):
         parts = [(child, command.get_command(context, child)) for child in command.list_commands(context)]
-        return "".join(help_texts(sub, f"{name} {child}") for child, sub in parts if sub)
+        return "".join(help_texts(sub, f"{name} {child}", context) for child, sub in parts if sub)
     summary = command.get_short_help_str(100)
     text = f"$ {name} --help\n{command.get_help(context)}"
     return (

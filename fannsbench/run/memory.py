@@ -33,18 +33,6 @@ def anonymous_bytes() -> int:
     return sum(_status_bytes(process, "RssAnon") for process in _tree())
 
 
-def resident_bytes(pid: int) -> int:
-    """What a process and its children hold now; 0 when it has ended."""
-    total = 0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        total = process.memory_info().rss
-        for child in process.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += child.memory_info().rss
-    return total
-
-
 def _tree() -> list[psutil.Process]:
     this = psutil.Process()
     return [this, *this.children(recursive=True)]
