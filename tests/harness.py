@@ -32,6 +32,9 @@ from fannsbench.run import executor, plan
 PATIENCE_SECONDS = 60
 """What is waited for comes at once; this is for machines that are very busy."""
 
+# A shell's background jobs, and what they start, are born deaf to Ctrl-C; what is handled here, they heed.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @dataclass
 class Done:
@@ -126,18 +129,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def _heed_interrupts() -> None:
-    """A shell's background jobs, and what they start, are born deaf to Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def start(*args: str, obeying: bool = False, **options: Any) -> subprocess.Popen[str]:
     """`fannsbench` in a process of its own. `obeying`: permissions of files hold for it even if root."""
     obey = [sys.executable, "-c", _OBEY] if obeying else []
     return subprocess.Popen(
         [*obey, sys.executable, "-P", "-m", "fannsbench", *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=_heed_interrupts, **options,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
 
