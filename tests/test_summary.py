@@ -87,7 +87,7 @@ def test_the_table_on_the_terminal(sample: Sample) -> None:
     write(sample, 40, 10, 0.01, build={"kind": "[/red]"}, algorithm="x[bold]")
     numbers = ["1,200", "1,200", "1,200", "1.0000", "2", "0.001", "0.003", "0.004"]
     text = printed(table.load(sample.results))
-    assert "tiny, workload none: unfiltered; k=10, 1 thread(s)" in text
+    assert "tiny, workload none: unfiltered; k=10, threads=1" in text
     assert ["x[bold]", *numbers] in [line.split() for line in text.splitlines()]
     write(sample, 40, 10, 0.01, build={"kind": "flat"}, algorithm="x[bold]")
     lines = [line.split() for line in printed(table.load(sample.results)).splitlines()]

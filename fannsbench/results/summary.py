@@ -43,10 +43,10 @@ def as_table(summary: pd.DataFrame, workload: str) -> Table:
     part = summary[summary.workload == workload]
     first = part.iloc[0]
     kind = "unfiltered" if first.filter_kind == "none" else f"filter {first.filter_kind}"
-    kept = "" if first.filter_kind == "none" else f", {100 * first.selectivity:.3g} % of items kept"
+    kept = "" if first.filter_kind == "none" else f", {100 * first.selectivity:.3g} % kept"
     table = Table(
         title=escape(
-            f"{first.dataset}, workload {workload}: {kind}{kept}; k={first.k}, {first.threads} thread(s)"
+            f"{first.dataset}, workload {workload}: {kind}{kept}; k={first.k}, threads={first.threads}"
         ),
         title_justify="left",
         title_style="bold",
