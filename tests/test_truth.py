@@ -229,7 +229,7 @@ def test_bounds_hold_for_float32_dot_products(metric):
     queries, items = (rng.normal(size=(n, 300)).astype(np.float32) * s for n, s in ((10, 3), (200, 0.2)))
     items[:10] = queries  # as near as can be
     query_terms, item_terms = truth._terms(metric, queries, True), truth._terms(metric, items, False)
-    dots, code, slack = queries @ items.T, truth._METRIC_CODES[metric], truth._slack(300)
+    dots, code, slack = queries @ items.T, truth.kernels.METRIC_CODES[metric], truth._slack(300)
     for j in range(10):
         for i in range(200):
             lower, upper = kernels._bounds(dots[j, i], query_terms, j, item_terms, i, slack)
