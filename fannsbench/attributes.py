@@ -7,10 +7,11 @@ value then is "code in [low, high]", and every column has an inverted index from
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -77,10 +78,7 @@ class Category(_Vocabulary):
     @classmethod
     def from_values(cls, values: Iterable[str | None]) -> Category:
         """Code texts in sorted order of the vocabulary; None is missing."""
-        listed = list(values)
-        vocabulary = sorted({v for v in listed if v is not None})
-        code = {v: i for i, v in enumerate(vocabulary)}
-        return cls(np.array([-1 if v is None else code[v] for v in listed], np.int32), vocabulary)
+        return CategoryBuilder().extend(values).finish()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -117,11 +115,7 @@ class Number:
     @classmethod
     def from_values(cls, values: Iterable[int | float | None]) -> Number:
         """Integers stay int64 when every present value is one; None and NaN are missing."""
-        listed = list(values)
-        missing = np.array([v is None or v != v for v in listed], bool)
-        filled = [0 if m else v for v, m in zip(listed, missing, strict=True)]
-        integral = all(isinstance(v, int | np.integer) for v in filled)
-        return cls(np.array(filled, np.int64 if integral else np.float64), missing if missing.any() else None)
+        return NumberBuilder().extend(values).finish()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -214,13 +208,7 @@ class LabelSet(_Vocabulary):
     @classmethod
     def from_values(cls, values: Iterable[Iterable[str]]) -> LabelSet:
         """Code sets of texts in sorted order of the vocabulary."""
-        rows = [set(row) for row in values]
-        vocabulary = sorted(set().union(*rows))
-        code = {v: i for i, v in enumerate(vocabulary)}
-        indptr = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=indptr[1:])
-        indices = [c for row in rows for c in sorted(code[v] for v in row)]
-        return cls(indptr, np.array(indices, np.int32), vocabulary)
+        return LabelSetBuilder().extend(values).finish()
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -246,6 +234,89 @@ def _check_codes(kind: str, codes: np.ndarray, vocabulary: Sequence[str], lowest
 
 
 Column = Category | Number | LabelSet
+
+
+class _Builder:
+    """Makes a column from values that come one at a time; keeps no more than codes and distinct values."""
+
+    def append(self, value: Any) -> None:
+        raise NotImplementedError
+
+    def extend(self, values: Iterable[Any]) -> Self:
+        for value in values:
+            self.append(value)
+        return self
+
+
+class _Numbering:
+    """Numbers texts as they first come, and then in sorted order."""
+
+    def __init__(self) -> None:
+        self._number_of: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        return self._number_of.setdefault(text, len(self._number_of))
+
+    def sorted(self) -> tuple[list[str], np.ndarray]:
+        """The texts in order, and for each number the place of its text in it."""
+        vocabulary = sorted(self._number_of)
+        place = np.empty(len(vocabulary), np.int32)
+        place[[self._number_of[text] for text in vocabulary]] = np.arange(len(vocabulary))
+        return vocabulary, place
+
+
+class CategoryBuilder(_Builder):
+    """Takes texts, or None where one is missing; see `Category.from_values`."""
+
+    def __init__(self) -> None:
+        self._numbering, self._numbers = _Numbering(), array("i")
+
+    def append(self, value: str | None) -> None:
+        self._numbers.append(-1 if value is None else self._numbering.number(value))
+
+    def finish(self) -> Category:
+        vocabulary, place = self._numbering.sorted()
+        numbers = np.array(self._numbers, np.int32)
+        return Category(np.append(place, np.int32(-1))[numbers], vocabulary)
+
+
+class NumberBuilder(_Builder):
+    """Takes integers and floats, or None where one is missing; see `Number.from_values`."""
+
+    def __init__(self) -> None:
+        self._values: array[Any] = array("q")
+        self._missing = array("b")
+
+    def append(self, value: int | float | None) -> None:
+        missing = value is None or bool(value != value)
+        self._missing.append(missing)
+        filled: Any = 0 if missing else value
+        if self._values.typecode == "q" and not isinstance(filled, int | np.integer):
+            self._values = array("d", self._values)
+        self._values.append(filled)
+
+    def finish(self) -> Number:
+        values = np.array(self._values, np.int64 if self._values.typecode == "q" else np.float64)
+        missing = np.array(self._missing, bool)
+        return Number(values, missing if missing.any() else None)
+
+
+class LabelSetBuilder(_Builder):
+    """Takes collections of texts; see `LabelSet.from_values`."""
+
+    def __init__(self) -> None:
+        self._numbering, self._numbers, self._ends = _Numbering(), array("i"), array("q", [0])
+
+    def append(self, value: Iterable[str]) -> None:
+        self._numbers.extend({self._numbering.number(text): None for text in value})
+        self._ends.append(len(self._numbers))
+
+    def finish(self) -> LabelSet:
+        vocabulary, place = self._numbering.sorted()
+        indptr = np.array(self._ends, np.int64)
+        indices = place[np.array(self._numbers, np.int32)]
+        row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        return LabelSet(indptr, indices[np.lexsort((indices, row))], vocabulary)
 
 
 class Attributes(Mapping[str, Column]):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+
+from fannsbench.errors import DatasetError
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
@@ -36,6 +39,16 @@ def cache() -> Path:
     """For what can be computed again: $FANNSBENCH_CACHE, else the user's cache folder."""
     named = os.environ.get("FANNSBENCH_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("fannsbench")
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises DatasetError unless `needed` bytes can be written below the folder, which need not exist yet."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise DatasetError(
+            f"{folder}: {needed / 1e9:,.2f} GB needed, {free / 1e9:,.2f} GB free; make room or choose another"
+        )
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def test_compression_packs_everything_that_is_large(tmp_path):
     for compress in (False, True):
         path = tmp_path / f"{compress}.h5"
         with DatasetWriter(path, name="x", metric=Metric.EUCLIDEAN, compress=compress) as writer:
-            writer.items_blocks((20_000, 8), np.float16)[:] = 1
+            writer.items(np.ones((20_000, 8), np.float16))
             writer.queries(np.ones((1, 8)))
             writer.attribute("a", Category.from_values(f"some text {i:06d}" for i in range(20_000)))
         sizes.append(path.stat().st_size)
@@ -178,9 +178,7 @@ def test_compression_packs_everything_that_is_large(tmp_path):
 def test_vectors_are_memory_mapped_where_they_are_stored_as_they_are_used(tmp_path):
     path = tmp_path / "blocks.h5"
     with DatasetWriter(path, name="x", metric=Metric.EUCLIDEAN) as writer:
-        stored = writer.items_blocks((100, 4))
-        for first in range(0, 100, 30):
-            stored[first : first + 30] = np.arange(400, dtype=np.float32).reshape(100, 4)[first : first + 30]
+        writer.items(np.arange(400, dtype=np.float32).reshape(100, 4))
         writer.queries(np.zeros((1, 4), np.float32))
     with Dataset.open(path) as dataset:
         vectors = dataset.items().vectors
@@ -313,7 +311,7 @@ FAULTS = {
     "three dimensions": (replace("train", np.zeros((3, 8, 2))), "non-empty matrix"),
     "no items": (replace("train", np.zeros((0, 8))), "non-empty matrix"),
     "no queries": (replace("test", np.zeros((0, 8))), "/test is .* non-empty matrix"),
-    "int vectors": (replace("train", np.zeros((300, 8), "i1")), "/train is int8.*matrix of floats"),
+    "int vectors": (replace("train", np.zeros((300, 8), "i2")), "/train is int16.*matrix of floats"),
     "bit vectors": (replace("train", np.zeros((300, 8), bool)), "/train is bool.*matrix of floats"),
     "other dimension": (replace("test", np.zeros((12, 9))), "/test has 9 dimensions and /train 8"),
     "schema": (attribute("/", "schema", "fannsbench/2"), "schema 'fannsbench/2'; this version reads"),

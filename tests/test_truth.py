@@ -13,7 +13,7 @@ from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.data import truth
 from fannsbench.data.truth import exact_knn
 from fannsbench.filters import Filter, matches_item
-from fannsbench.kernels import truth as kernels
+from fannsbench.kernels import distance as kernels
 
 METRICS = list(Metric)
 

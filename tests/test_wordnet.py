@@ -10,7 +10,7 @@ from wordnet_sample import COUNTS, DATA, NOTICE, BagOfLetters, write_large_wordn
 
 from fannsbench import folders
 from fannsbench.algorithm import Metric
-from fannsbench.data import wordnet, wordnet_dataset
+from fannsbench.data import draft, wordnet, wordnet_dataset
 from fannsbench.data.wordnet_attributes import attributes_of
 from fannsbench.dataset import Dataset
 from fannsbench.errors import DatasetError
@@ -192,7 +192,7 @@ def test_building_again_gives_the_same_bytes_even_after_an_interruption(large_so
     one = build(tmp_path / "a" / "wn.h5", large_source, **options).read_bytes()
     monkeypatch.setenv("FANNSBENCH_CACHE", str(tmp_path / "other"))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(wordnet_dataset, "exact_knn", interrupt)
+        patch.setattr(draft, "exact_knn", interrupt)
         build(tmp_path / "b" / "wn.h5", large_source, **options)
     assert list((tmp_path / "b").iterdir()) == []
     assert any(folders.cache().rglob("*.npy"))

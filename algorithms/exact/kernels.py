@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.kernels import jit, jit_reordering
-from fannsbench.kernels.truth import distance
+from fannsbench.kernels.distance import distance
 
 CHUNK = np.uint64(64)
 """Scores that are compared with the limit at once; unsigned, since Numba vectorises no signed offsets."""
@@ -29,7 +29,7 @@ _NO_OVERFLOW = 1e37
 class Index(NamedTuple):
     """The items and what scores need besides dot products."""
 
-    metric: int  # EUCLIDEAN, COSINE or INNER_PRODUCT of fannsbench.kernels.truth
+    metric: int  # EUCLIDEAN, COSINE or INNER_PRODUCT of fannsbench.kernels.distance
     vectors: np.ndarray  # (n, d) float32
     base: np.ndarray  # (n padded to chunks,) float32, inf in the padding
     scale: np.ndarray  # (n padded to chunks,) float32

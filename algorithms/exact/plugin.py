@@ -23,7 +23,7 @@ from fannsbench.algorithms.exact import kernels
 from fannsbench.algorithms.exact.kernels import Index
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
-from fannsbench.kernels import truth
+from fannsbench.kernels import distance
 from fannsbench.kernels.parallel import for_ranges
 
 QUERY_BLOCK = 1024
@@ -172,7 +172,7 @@ def _index(metric: Metric, vectors: np.ndarray, lengths: np.ndarray) -> Index:
         scale[:n] = np.where(lengths > 0, 1 / lengths, 0) if metric is Metric.COSINE else 1
     longest = float(lengths.max())
     return Index(
-        metric=truth.METRIC_CODES[metric],
+        metric=distance.METRIC_CODES[metric],
         vectors=_frozen(vectors),
         base=base,
         scale=scale,

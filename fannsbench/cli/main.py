@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import sys
 
 import click
 
 from fannsbench import __version__
-from fannsbench.errors import UnknownNameError, UserError
+from fannsbench.cli.lazy import Lazy, LazyGroup
+from fannsbench.errors import UserError
 
 _COMMANDS = {
-    "run": "Measure algorithms and store the results.",
-    "results": "List stored results.",
-    "plot": "Draw stored results.",
-    "algorithms": "List, show, add and check algorithms.",
-    "datasets": "List, show and build data sets.",
+    "run": Lazy("fannsbench.cli.run:run", "Measure algorithms and store the results."),
+    "results": Lazy("fannsbench.cli.results:results", "List stored results."),
+    "plot": Lazy("fannsbench.cli.plot:plot", "Draw stored results."),
+    "algorithms": Lazy("fannsbench.cli.algorithms:algorithms", "List, show, add and check algorithms."),
+    "datasets": Lazy("fannsbench.cli.datasets:datasets", "Import, make, check and describe data sets."),
 }
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """A folder of the user's takes no more; where it is, the operating system does not always say."""
 
 
-class _Commands(click.Group):
-    """Imports a command's module when it is used: the others' libraries cost no start-up time."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(importlib.import_module(f"fannsbench.cli.{name}"), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise UnknownNameError("command", args[0], _COMMANDS)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, members=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fannsbench")
 def commands() -> None:
     """Benchmark filtered and unfiltered approximate nearest neighbour search.

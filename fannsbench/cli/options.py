@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,29 @@ RESULTS = click.option(
     default=Path("results"),
     show_default=True,
     help="Folder of the result files.",
+)
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """A number of bytes, such as 512MB or 2G."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", value.strip().upper())
+        if not found:
+            self.fail(f"{value!r} is no size; write it as 512MB or 2GB", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2]])
+
+
+MEMORY = click.option(
+    "--memory", type=Size(), default="1GB", show_default=True, help="For the computation of ground truth."
 )
 
 

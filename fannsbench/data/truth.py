@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +14,18 @@ from threadpoolctl import threadpool_limits
 
 from fannsbench.algorithm import Metric
 from fannsbench.filters import BoundFilters
-from fannsbench.kernels import truth as kernels
-from fannsbench.kernels.truth import Slack, Terms
+from fannsbench.kernels import distance as kernels
+from fannsbench.kernels.distance import Slack, Terms
+from fannsbench.vectors import Vectors, as_float32, blocks
 
 _ITEM_BLOCK = 16_384  # a multiple of 8, so that blocks begin with a byte of the bitmaps
 _QUERY_BLOCK = 256
 _BITMAP_BYTES = 1 << 28
 # The share of matches in a block above which BLAS, for all of its items, is the faster way.
 _SCAN_FROM = 0.03
+
+
+DEFAULT_MEMORY = 1 << 30
 
 
 class Truth(NamedTuple):
@@ -40,6 +44,7 @@ def exact_knn(
     metric: Metric,
     filters: BoundFilters | None = None,
     threads: int | None = None,
+    memory: int = DEFAULT_MEMORY,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Truth:
     """The k nearest of `vectors` (n, d) for each of `queries` (q, d), exact as float64 tells.
@@ -75,6 +80,38 @@ def exact_knn(
                     advance(pairs)
     distances = np.sqrt(nearest) if metric is Metric.EUCLIDEAN else nearest
     return Truth(ids, distances.astype(np.float32), matches)
+
+
+def distances_of(
+    vectors: Vectors,
+    queries: np.ndarray,
+    neighbors: Sequence[np.ndarray],
+    metric: Metric,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[np.ndarray]:
+    """The distances (q, K) float32 of known neighbors, each (q, K) int32 and padded with -1, which get inf;
+    in one pass over the items, after each block of which `advance` is called with its number of items."""
+    queries = as_float32(queries)
+    found = [np.full(ids.shape, np.inf) for ids in neighbors]
+    places = [np.argsort(ids, axis=None, kind="stable") for ids in neighbors]
+    for rows, block in blocks(vectors):
+        items = as_float32(block)
+        for ids, place, distances in zip(neighbors, places, found, strict=True):
+            first, last = np.searchsorted(ids.ravel(), [rows.start, rows.stop], sorter=place)
+            here = place[first:last]
+            kernels.distances_of_pairs(
+                kernels.METRIC_CODES[metric],
+                queries,
+                items,
+                here // ids.shape[1],
+                ids.ravel()[here] - rows.start,
+                here,
+                distances.ravel(),
+            )
+        advance(rows.stop - rows.start)
+    if metric is Metric.EUCLIDEAN:
+        found = [np.sqrt(distances) for distances in found]
+    return [distances.astype(np.float32) for distances in found]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +10,18 @@ import numpy as np
 from fannsbench import folders
 from fannsbench.algorithm import Metric
 from fannsbench.data import wordnet
+from fannsbench.data.draft import Draft, DraftWorkload, write
+from fannsbench.data.draw import Values
 from fannsbench.data.embed import Encoder, embed
-from fannsbench.data.truth import exact_knn
+from fannsbench.data.progress import Progress
 from fannsbench.data.wordnet_attributes import attributes_of
-from fannsbench.data.wordnet_workloads import WORKLOADS, Values
-from fannsbench.dataset import DatasetWriter
+from fannsbench.data.wordnet_workloads import WORKLOADS
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
 
-TRUTH_DEPTH = 100
 NUM_QUERIES = 10_000
 _COMPACT_STEP = np.float32(2.0**-14)
 _SEED = 0
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""progress(what, total) is entered while that is done and gives what to call with each advance."""
 
 
 def build(
@@ -60,29 +56,24 @@ def build(
     queries = embedded("queries", terms)
     vectors = embedded("items", [item.text for item in items])
     attributes = attributes_of(items, synsets, sense_counts, _rng("parts"))
-    with DatasetWriter(
-        path,
-        name=path.stem,
-        metric=Metric.EUCLIDEAN,
+    workloads = {
+        name: DraftWorkload(
+            Filter.parse(template.filter), template.draw(Values(attributes, len(terms), _rng(name)))
+        )
+        for name, template in WORKLOADS.items()
+    }
+    draft = Draft(
+        Metric.EUCLIDEAN,
+        vectors,
+        queries,
+        attributes,
+        workloads,
         description=f"{len(items):,} WordNet synsets (lemmas and gloss); queries: {len(terms):,} lemmas; "
         f"embedded with {encoder.name}",
         source="WordNet 3.0, Princeton University",
         license=wordnet.read_license(source),
-        compress=compact,
-    ) as writer:
-        writer.items(vectors)
-        writer.queries(queries)
-        for name, column in attributes.items():
-            writer.attribute(name, column)
-        with progress("truth without filter", len(terms) * len(items)) as advance:
-            truth = exact_knn(vectors, queries, TRUTH_DEPTH, Metric.EUCLIDEAN, advance=advance)
-        writer.truth(truth.neighbors, truth.distances)
-        for name, template in WORKLOADS.items():
-            parameters = template.draw(Values(attributes, len(terms), _rng(name)))
-            filters = Filter.parse(template.filter).bind(attributes, parameters)
-            with progress(f"truth of workload {name}", len(terms) * len(items)) as advance:
-                truth = exact_knn(vectors, queries, TRUTH_DEPTH, Metric.EUCLIDEAN, filters, advance=advance)
-            writer.workload(name, template.filter, parameters, *truth)
+    )
+    write(draft, path, compress=compact, progress=progress)
 
 
 def _drawn(what: str, count: int | None, available: int) -> np.ndarray:

@@ -7,48 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fannsbench.attributes import Attributes, Category, LabelSet, Number
-
-
-class Values:
-    """Draws filter values for `count` queries from the items' attributes."""
-
-    def __init__(self, attributes: Attributes, count: int, rng: np.random.Generator) -> None:
-        self._attributes, self._count, self._rng = attributes, count, rng
-
-    def items(self, having: str | None = None) -> np.ndarray:
-        """Uniformly drawn items; only those whose set `having` is not empty, if given."""
-        eligible = np.arange(self._attributes.n)
-        if having is not None:
-            eligible = np.flatnonzero(np.diff(self._set(having).indptr))
-        return self._rng.choice(eligible, self._count)
-
-    def of(self, name: str, items: np.ndarray) -> np.ndarray:
-        """The items' own values of a category or number."""
-        column = self._attributes[name]
-        if isinstance(column, Number):
-            values: np.ndarray = column.values[items]
-            return values
-        assert isinstance(column, Category)
-        return np.array([column.vocabulary[code] for code in column.codes[items]], object)
-
-    def label(self, name: str, items: np.ndarray) -> np.ndarray:
-        """A uniformly drawn label of each item's set."""
-        column = self._set(name)
-        starts, ends = column.indptr[items], column.indptr[items + 1]
-        return np.array(
-            [column.vocabulary[code] for code in column.indices[self._rng.integers(starts, ends)]], object
-        )
-
-    def range(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and the higher value of two uniformly drawn items."""
-        one, other = self.of(name, self.items()), self.of(name, self.items())
-        return np.minimum(one, other), np.maximum(one, other)
-
-    def _set(self, name: str) -> LabelSet:
-        column = self._attributes[name]
-        assert isinstance(column, LabelSet)
-        return column
+from fannsbench.data.draw import Values
 
 
 @dataclass(frozen=True)

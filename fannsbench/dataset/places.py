@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from fannsbench import folders
-from fannsbench.errors import UnknownNameError
+from fannsbench.errors import DatasetError, UnknownNameError
 
 DEFAULT = "wordnet-10k"
 _SUFFIXES = (".h5", ".hdf5")
@@ -23,6 +23,16 @@ def find(name_or_path: str) -> Path:
     if name_or_path not in known:
         raise UnknownNameError("data set", name_or_path, known, "or give the path of an .h5 or .hdf5 file")
     return known[name_or_path]
+
+
+def place_of(name_or_path: str) -> Path:
+    """Where a new data set goes: the path that is given, or the user's folder, under that name."""
+    path = Path(name_or_path)
+    if path.suffix in _SUFFIXES:
+        return path
+    if os.sep in name_or_path or not name_or_path or name_or_path.startswith("."):
+        raise DatasetError(f"{name_or_path!r} is no name of a data set; a path ends in .h5, as in shop.h5")
+    return folders.user_datasets() / f"{name_or_path}.h5"
 
 
 def available() -> dict[str, Path]:

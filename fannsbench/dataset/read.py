@@ -20,6 +20,7 @@ from fannsbench.algorithm import Items, Metric
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number, text_of
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError, one_line
 from fannsbench.filters import BoundFilters, Filter, FilterKind
+from fannsbench.vectors import blocks, not_finite
 
 SCHEMA = "fannsbench/1"
 UNFILTERED = "none"
@@ -32,7 +33,6 @@ _METRICS = {
     "ip": Metric.INNER_PRODUCT,
     "inner_product": Metric.INNER_PRODUCT,
 }
-_BLOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Dataset:
             self.metric = _METRICS[distance]
             self.name = self.about("name") or path.stem
             self.vectors = _matrix(file, "train")
-            """The items' vectors, (n, d) of a float dtype, still on disk."""
+            """The items' vectors, (n, d) of a float dtype, int8 or uint8, still on disk."""
             self._test = _matrix(file, "test")
             if self._test.shape[1] != self.dimension:
                 raise DatasetError(f"/test has {self._test.shape[1]} dimensions and /train {self.dimension}")
@@ -229,6 +229,11 @@ class Dataset:
             raise DatasetError(f"{self.path}: {one_line(error)}") from None
 
 
+def storable(dtype: np.dtype[Any]) -> bool:
+    """Whether vectors may be stored as this: any float, int8 or uint8."""
+    return dtype.kind == "f" or dtype in (np.int8, np.uint8)
+
+
 def _part(group: h5py.Group, name: str) -> h5py.Dataset:
     part = group.get(name)
     if not isinstance(part, h5py.Dataset):
@@ -248,23 +253,18 @@ def _members(group: h5py.Group, name: str, wanted: type) -> dict[str, Any]:
 
 def _matrix(file: h5py.File, name: str) -> h5py.Dataset:
     matrix = _part(file, name)
-    if matrix.ndim != 2 or matrix.dtype.kind != "f" or 0 in matrix.shape:
+    if matrix.ndim != 2 or not storable(matrix.dtype) or 0 in matrix.shape:
         raise DatasetError(
-            f"/{name} is {matrix.dtype} {matrix.shape}; it must be a non-empty matrix of floats"
+            f"/{name} is {matrix.dtype} {matrix.shape}; it must be a non-empty matrix of floats, int8 "
+            "or uint8"
         )
     return matrix
 
 
 def _check_finite(vectors: h5py.Dataset) -> None:
-    rows = max(1, _BLOCK_BYTES // (vectors.shape[1] * 4))
-    for first in range(0, vectors.shape[0], rows):
-        with np.errstate(over="ignore"):
-            block = vectors[first : first + rows].astype(np.float32, copy=False)
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            raise DatasetError(
-                f"{vectors.name} row {first + int(np.argmin(finite))} holds NaN or infinite numbers"
-            )
+    for rows, block in blocks(vectors):
+        if (bad := not_finite(block)) is not None:
+            raise DatasetError(f"{vectors.name} row {rows.start + bad} holds NaN or infinite numbers")
 
 
 def _integers(group: h5py.Group, name: str, dtype: type[np.integer[Any]], ndim: int = 1) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,10 @@ import numpy as np
 from fannsbench import __version__, folders
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Category, Column, LabelSet, Number, text_of
-from fannsbench.dataset.read import SCHEMA, UNFILTERED
+from fannsbench.dataset.read import SCHEMA, UNFILTERED, storable
 from fannsbench.errors import DatasetError, FilterError
 from fannsbench.filters import Filter
+from fannsbench.vectors import Vectors, blocks, not_finite
 
 _DISTANCE_NAMES = {Metric.EUCLIDEAN: "euclidean", Metric.COSINE: "angular", Metric.INNER_PRODUCT: "ip"}
 _CHUNK_BYTES = 1 << 20
@@ -68,16 +70,28 @@ class DatasetWriter:
     ) -> bool | None:
         return self._stack.__exit__(kind, error, trace)
 
-    def items(self, vectors: np.ndarray) -> None:
-        """(n, d) of the float dtype to store."""
-        self._write(self._file, "train", vectors)
+    def items(self, vectors: Vectors, advance: Callable[[int], None] = lambda _: None) -> h5py.Dataset:
+        """(n, d) of a float dtype, int8 or uint8, to be stored as that; read and written in blocks, after
+        each of which `advance` is called with its rows. Returns them as stored.
 
-    def items_blocks(self, shape: tuple[int, int], dtype: Any = np.float32) -> h5py.Dataset:
-        """The items' empty dataset, to be filled in blocks of rows."""
-        return self._file.create_dataset("train", shape, dtype, **self._storage)
+        Raises DatasetError if a number is not finite as float32, or the dtype cannot be stored."""
+        dtype = np.dtype(vectors.dtype).newbyteorder("=")
+        if not storable(dtype):
+            raise DatasetError(f"vectors are {dtype}; they are stored as floats, int8 or uint8")
+        stored = self._file.create_dataset(
+            "train", vectors.shape, dtype, **self._storage_of(vectors.shape, dtype.itemsize)
+        )
+        for rows, block in blocks(vectors):
+            if (bad := not_finite(block)) is not None:
+                raise DatasetError(
+                    f"item {rows.start + bad:,} holds NaN, or numbers that are infinite as float32"
+                )
+            stored[rows] = block
+            advance(rows.stop - rows.start)
+        return stored
 
     def queries(self, vectors: np.ndarray) -> None:
-        """(q, d) of the float dtype to store."""
+        """(q, d) of the dtype to store, as of the items."""
         self._write(self._file, "test", vectors)
 
     def attribute(self, name: str, column: Column) -> None:
@@ -142,11 +156,16 @@ class DatasetWriter:
         self._write(group, "distances", distances.astype(np.float32))
 
     def _write(self, group: h5py.Group, name: str, data: np.ndarray, dtype: Any = None) -> None:
-        storage = dict(self._storage) if data.size else {}
-        if storage:  # whole rows: the chunks that h5py chooses compress worse
-            rows = max(1, _CHUNK_BYTES * len(data) // data.nbytes)
-            storage["chunks"] = (min(rows, len(data)), *data.shape[1:])
+        storage = self._storage_of(data.shape, data.dtype.itemsize)
         group.create_dataset(name, data=data, dtype=dtype, **storage)
+
+    def _storage_of(self, shape: tuple[int, ...], itemsize: int) -> dict[str, Any]:
+        size = math.prod(shape) * itemsize
+        if not (self._storage and size):
+            return {}
+        # Whole rows: the chunks that h5py chooses compress worse.
+        rows = max(1, _CHUNK_BYTES * shape[0] // size)
+        return {**self._storage, "chunks": (min(rows, shape[0]), *shape[1:])}
 
     def _write_texts(self, group: h5py.Group, name: str, values: Iterable[Any]) -> None:
         texts = [text_of(value) for value in values]

@@ -73,6 +73,21 @@ def distance(metric: int, query: np.ndarray, item: np.ndarray) -> float:
 
 
 @jit
+def distances_of_pairs(
+    metric: int,
+    queries: np.ndarray,
+    items: np.ndarray,
+    query_of: np.ndarray,
+    item_of: np.ndarray,
+    place_of: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the distance of queries[query_of[i]] and items[item_of[i]] to out[place_of[i]], for each i."""
+    for i in range(len(query_of)):
+        out[place_of[i]] = distance(metric, queries[query_of[i]], items[item_of[i]])
+
+
+@jit
 def update_nearest(
     metric: int,
     queries: np.ndarray,

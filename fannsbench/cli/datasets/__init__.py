@@ -1,0 +1,19 @@
+"""`fannsbench datasets`: import, make, check and describe data sets."""
+
+from __future__ import annotations
+
+import click
+
+from fannsbench.cli.lazy import Lazy, LazyGroup
+
+_HERE = "fannsbench.cli.datasets"
+_COMMANDS = {
+    "list": Lazy(f"{_HERE}.listing:list_datasets", "All data sets in the bundled folder and in your own."),
+    "show": Lazy(f"{_HERE}.listing:show", "What a data set holds."),
+    "build": Lazy(f"{_HERE}.build:build", "Embed real texts as a data set."),
+}
+
+
+@click.command(cls=LazyGroup, members=_COMMANDS)
+def datasets() -> None:
+    """Import, make, check and describe data sets."""

@@ -1,0 +1,154 @@
+"""A data set to be: everything but the truth that is not known yet. All builders and importers make one,
+and one function writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fannsbench import folders
+from fannsbench.algorithm import Metric
+from fannsbench.attributes import Attributes
+from fannsbench.data.progress import Progress, silent
+from fannsbench.data.truth import DEFAULT_MEMORY, Truth, distances_of, exact_knn
+from fannsbench.dataset import DatasetWriter
+from fannsbench.errors import DatasetError
+from fannsbench.filters import BoundFilters, Filter
+from fannsbench.filters.tree import leaves_of
+from fannsbench.run.machine import usable_cores
+from fannsbench.vectors import Vectors, not_finite
+
+TRUTH_DEPTH = 100
+
+
+@dataclass(frozen=True, eq=False)
+class DraftWorkload:
+    """A filter, its values for all queries, and, where the source brings them, the true nearest items:
+    neighbors (q, K) int32, nearest first, -1 padded."""
+
+    filter: Filter
+    parameters: Mapping[str, np.ndarray]
+    neighbors: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What a data set file is made of. `neighbors`: the unfiltered truth that the source brings, if any."""
+
+    metric: Metric
+    items: Vectors
+    queries: np.ndarray
+    attributes: Attributes
+    workloads: Mapping[str, DraftWorkload] = field(default_factory=dict)
+    neighbors: np.ndarray | None = None
+    description: str = ""
+    source: str = ""
+    license: str = ""
+
+    @cached_property
+    def bound(self) -> dict[str, BoundFilters]:
+        """The workloads' filters. Raises FilterError where one does not fit the attributes."""
+        return {
+            name: workload.filter.bind(self.attributes, dict(workload.parameters), len(self.queries))
+            for name, workload in self.workloads.items()
+        }
+
+    @cached_property
+    def matches(self) -> dict[str, np.ndarray]:
+        """(q,) int64 for each workload: how many items match."""
+        return {name: filters.counts(len(usable_cores())) for name, filters in self.bound.items()}
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of the items and queries in the file."""
+        return sum(int(np.prod(v.shape)) * v.dtype.itemsize for v in (self.items, self.queries))
+
+    def check(self) -> None:
+        """Raises DatasetError or FilterError if this cannot become a data set that is of use: all that can
+        be told without reading the items' vectors."""
+        (n, d), (q, query_d) = self.items.shape, self.queries.shape
+        if 0 in (n, d, q):
+            raise DatasetError(f"{n:,} items of {d} dimensions and {q:,} queries; there must be some of each")
+        if d != query_d:
+            raise DatasetError(f"the items have {d} dimensions and the queries {query_d}; they must agree")
+        if self.attributes.n != n:
+            raise DatasetError(f"{n:,} vectors, but attributes of {self.attributes.n:,} items")
+        if (bad := not_finite(self.queries)) is not None:
+            raise DatasetError(f"query {bad:,} holds NaN, or numbers that are infinite as float32")
+        for name, matches in self.matches.items():
+            if not matches.any():
+                raise DatasetError(f"workload {name!r}: {self._why_no_match(name)}")
+        truths = {"unfiltered": self.neighbors}
+        truths |= {name: workload.neighbors for name, workload in self.workloads.items()}
+        for name, neighbors in truths.items():
+            if neighbors is None:
+                continue
+            if len(neighbors) != q:
+                raise DatasetError(f"{name} truth of {len(neighbors):,} queries; there are {q:,}")
+            if neighbors.size and not -1 <= neighbors.min() <= neighbors.max() < n:
+                raise DatasetError(f"{name} truth names item {neighbors.max():,}; there are {n:,}")
+
+    def _why_no_match(self, name: str) -> str:
+        filter_ = self.workloads[name].filter
+        for leaf in leaves_of(filter_.tree):
+            if not len(self.attributes[leaf.attribute].postings.ids):
+                return f"no item has a value of {leaf.attribute!r}, which {filter_.text!r} asks for"
+        return f"no item matches {filter_.text!r}, whatever the query; compare its values with the items'"
+
+
+def write(
+    draft: Draft,
+    path: Path,
+    *,
+    depth: int = TRUTH_DEPTH,
+    memory: int = DEFAULT_MEMORY,
+    compress: bool = False,
+    progress: Progress = silent,
+) -> None:
+    """Write the data set file, which appears whole or not at all, with the truth to `depth` where the source
+    brings none, within about `memory` bytes besides the draft itself.
+
+    Raises DatasetError or FilterError if the draft is unsound, before anything long is begun, or if a
+    vector turns out not to be finite."""
+    draft.check()
+    n, q = draft.items.shape[0], len(draft.queries)
+    truth_bytes = (1 + len(draft.workloads)) * q * depth * 8
+    folders.require_space(path.parent, draft.stored_bytes + truth_bytes)
+    with DatasetWriter(
+        path,
+        name=path.stem,
+        metric=draft.metric,
+        description=draft.description,
+        source=draft.source,
+        license=draft.license,
+        compress=compress,
+    ) as writer:
+        with progress("items", n) as advance:
+            stored = writer.items(draft.items, advance)
+        writer.queries(draft.queries)
+        for name, column in draft.attributes.items():
+            writer.attribute(name, column)
+        brought = [draft.neighbors, *(workload.neighbors for workload in draft.workloads.values())]
+        distances: Iterator[np.ndarray] = iter(())
+        if known := [neighbors for neighbors in brought if neighbors is not None]:
+            with progress("distances of the truth", n) as advance:
+                distances = iter(distances_of(stored, draft.queries, known, draft.metric, advance))
+
+        def truth(what: str, neighbors: np.ndarray | None, filters: BoundFilters | None) -> Truth:
+            if neighbors is not None:
+                matches = np.full(q, n, np.int64) if filters is None else filters.counts(len(usable_cores()))
+                return Truth(neighbors, next(distances), matches)
+            with progress(what, q * n) as advance:
+                return exact_knn(
+                    stored, draft.queries, depth, draft.metric, filters, memory=memory, advance=advance
+                )
+
+        found = truth("truth without filter", draft.neighbors, None)
+        writer.truth(found.neighbors, found.distances)
+        for name, workload in draft.workloads.items():
+            found = truth(f"truth of workload {name}", workload.neighbors, draft.bound[name])
+            writer.workload(name, workload.filter.text, workload.parameters, *found)
