@@ -26,6 +26,14 @@ _CHUNK_BYTES = 1 << 20
 _WORKLOAD_NAME = re.compile(r"\w[\w.+-]*")
 
 
+def check_workload_name(name: str) -> None:
+    """Raises DatasetError if no workload can be called so."""
+    if name == UNFILTERED or not _WORKLOAD_NAME.fullmatch(name):
+        raise DatasetError(
+            f"workload {name!r}: a name is made of letters, digits, . _ + - and is not {UNFILTERED!r}"
+        )
+
+
 class DatasetWriter:
     """Writes a data set file; it appears whole when the `with` block ends, and not at all on an error.
 
@@ -136,10 +144,7 @@ class DatasetWriter:
         """A filtered workload; see `Workload`. Raises FilterError if the filter cannot be read, DatasetError
         if the workload cannot be called so."""
         Filter.parse(filter_text)
-        if name == UNFILTERED or not _WORKLOAD_NAME.fullmatch(name):
-            raise DatasetError(
-                f"workload {name!r}: a name is made of letters, digits, . _ + - and is not {UNFILTERED!r}"
-            )
+        check_workload_name(name)
         group = self._file.create_group(f"workloads/{name}")
         group.attrs["filter"] = filter_text
         for parameter, values in parameters.items():
