@@ -3,7 +3,7 @@ and one function writes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,8 @@ class DraftWorkload:
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """What a data set file is made of. `neighbors`: the unfiltered truth that the source brings, if any."""
+    """What a data set file is made of. `neighbors`: the unfiltered truth that the source brings, if any;
+    `notes`: what whoever made it should know before it is written, a line each."""
 
     metric: Metric
     items: Vectors
@@ -48,6 +49,7 @@ class Draft:
     description: str = ""
     source: str = ""
     license: str = ""
+    notes: Sequence[str] = ()
 
     @cached_property
     def bound(self) -> dict[str, BoundFilters]:

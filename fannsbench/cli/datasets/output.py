@@ -96,3 +96,5 @@ def _show(draft: Draft) -> None:
         for name, workload in draft.workloads.items()
     ]
     print_table(rows, "Workloads (selectivity: fraction of items kept, quartiles over the queries)")
+    for note in draft.notes:
+        click.echo(f"- {note}")
