@@ -14,6 +14,8 @@ import numpy as np
 from fannsbench.errors import DatasetError
 
 BLOCK_BYTES = 64 << 20
+_WORTH_SKIPPING = 1 << 20
+"""Bytes of rows that nobody wants, from which on a new read is cheaper than reading them too."""
 
 
 class Vectors(Protocol):
@@ -77,14 +79,10 @@ class RowFile:
 
     def __getitem__(self, rows: slice, /) -> np.ndarray:
         """Raises DatasetError where the file ends too early."""
-        return self._rows(rows)["numbers"]
+        return self.records(rows)["numbers"]
 
-    def gaps(self, rows: slice) -> np.ndarray:
-        """(rows, gap) uint8: the bytes before each row."""
-        gaps: np.ndarray = self._rows(rows)["gap"]
-        return gaps
-
-    def _rows(self, rows: slice) -> np.ndarray:
+    def records(self, rows: slice) -> np.ndarray:
+        """(rows,) of the fields `gap`, the bytes before each row, (gap,) uint8, and `numbers`, (width,)."""
         first, last, _ = rows.indices(self.count)
         wanted = max(0, last - first)
         place = self.offset + first * self._row.itemsize
@@ -116,11 +114,13 @@ class Chosen:
     def __getitem__(self, rows: slice, /) -> np.ndarray:
         wanted = self.numbers[rows]
         out = np.empty((len(wanted), self.shape[1]), self.dtype)
+        far = np.flatnonzero(np.diff(wanted) > rows_within(_WORTH_SKIPPING, self.vectors)) + 1
+        runs_end = np.append(far, len(wanted))
         done = 0
         while done < len(wanted):
             first = int(wanted[done])
-            span = slice(first, first + rows_within(BLOCK_BYTES, self.vectors))
-            end = int(np.searchsorted(wanted, span.stop))
+            beyond = np.searchsorted(wanted, first + rows_within(BLOCK_BYTES, self.vectors))
+            end = min(int(beyond), int(runs_end[np.searchsorted(runs_end, done, "right")]))
             read = self.vectors[slice(first, int(wanted[end - 1]) + 1)]
             out[done:end] = read[wanted[done:end] - first]
             done = end
