@@ -255,7 +255,11 @@ class _Numbering:
         self._number_of: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        return self._number_of.setdefault(text, len(self._number_of))
+        found = self._number_of.get(text)
+        if found is None:
+            _check_text(text)
+            found = self._number_of[text] = len(self._number_of)
+        return found
 
     def sorted(self) -> tuple[list[str], np.ndarray]:
         """The texts in order, and for each number the place of its text in it."""
@@ -263,6 +267,15 @@ class _Numbering:
         place = np.empty(len(vocabulary), np.int32)
         place[[self._number_of[text] for text in vocabulary]] = np.arange(len(vocabulary))
         return vocabulary, place
+
+
+def _check_text(text: str) -> None:
+    try:
+        storable = b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        storable = False
+    if not storable:
+        raise DatasetError(f"{text!r} holds a NUL or half a surrogate pair, which no file can keep")
 
 
 class CategoryBuilder(_Builder):
@@ -293,7 +306,10 @@ class NumberBuilder(_Builder):
         filled: Any = 0 if missing else value
         if self._values.typecode == "q" and not isinstance(filled, int | np.integer):
             self._values = array("d", self._values)
-        self._values.append(filled)
+        try:
+            self._values.append(filled)
+        except OverflowError:
+            raise DatasetError(f"{filled} is beyond 64 bits") from None
 
     def finish(self) -> Number:
         values = np.array(self._values, np.int64 if self._values.typecode == "q" else np.float64)

@@ -16,6 +16,7 @@ from fannsbench.errors import DatasetError
 
 edges = st.builds(lambda power, step: 2**power + step, st.sampled_from([0, 53, 54, 62]), st.integers(-3, 3))
 int64 = st.one_of(edges, edges.map(lambda value: -value), st.sampled_from(reference.INT64))
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3)
 floats = st.one_of(st.floats(allow_nan=False), int64.map(float), st.integers(-4, 4).map(lambda i: i / 2))
 
 
@@ -23,7 +24,7 @@ def ids_by_code(postings: Postings) -> list[list[int]]:
     return [postings.ids[first:last].tolist() for first, last in pairwise(postings.starts)]
 
 
-@given(st.lists(st.none() | st.text(max_size=3)))
+@given(st.lists(st.none() | texts))
 def test_category(values):
     column = Category.from_values(iter(values))
     assert (column.kind, len(column), column.codes.dtype) == ("category", len(values), np.int32)
@@ -37,7 +38,7 @@ def test_category(values):
     assert intervals.tolist() == [[c, c] for c in range(len(column.vocabulary))] + [[1, 0]]
 
 
-@given(st.lists(st.sets(st.text(max_size=2), max_size=4)))
+@given(st.lists(st.sets(texts, max_size=4)))
 def test_label_set(values):
     column = LabelSet.from_values(sorted(row, reverse=True) for row in values)
     assert (column.kind, len(column)) == ("set", len(values))
@@ -175,3 +176,16 @@ def test_attributes():
     assert "c" not in attributes
     with pytest.raises(DatasetError, match="'b' has 2 values for 3 items"):
         Attributes({"b": columns["b"]}, 3)
+
+
+@pytest.mark.parametrize("text", ["a\0", "\ud800"])
+@pytest.mark.parametrize("column", [Category, LabelSet])
+def test_texts_that_no_file_can_keep(column, text):
+    with pytest.raises(DatasetError, match="no file can keep"):
+        column.from_values([["fine", text]] if column is LabelSet else ["fine", text])
+
+
+@pytest.mark.parametrize("values", [[2**63], [-(2**63) - 1], [0.5, 10**400]])
+def test_integers_beyond_64_bits(values):
+    with pytest.raises(DatasetError, match="beyond 64 bits"):
+        Number.from_values(values)
