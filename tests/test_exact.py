@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fannsbench.algorithm import Items, Metric
-from fannsbench.algorithms.exact import kernels, plugin
+from fannsbench.algorithms.exact import plugin
 from fannsbench.algorithms.exact.plugin import Exact
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
+from fannsbench.kernels import exact as kernels
 from fannsbench.registry import find
 
 SCAN, GATHER = 0.0, 1e9
@@ -164,9 +165,9 @@ def test_more_ties_than_candidates_are_kept(scan_above: float) -> None:
 @pytest.mark.parametrize(("n", "q"), [(1, 1), (63, 8), (64, 9), (65, 17), (700, 33)])
 def test_blocks_and_tiles_meet(n: int, q: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugin, "QUERY_BLOCK", 5)
-    monkeypatch.setattr(plugin, "TILE_SCORES", 5 * 128)
-    monkeypatch.setattr(plugin, "GATHER_TILE_BYTES", 4 * 4 * 10)
-    monkeypatch.setattr(plugin, "SHARED_BY", 0)
+    monkeypatch.setattr(kernels, "TILE_SCORES", 5 * 128)
+    monkeypatch.setattr(kernels, "GATHER_TILE_BYTES", 4 * 4 * 10)
+    monkeypatch.setattr(kernels, "SHARED_BY", 0)
     vectors, queries = numbers(n, 4), numbers(q, 4, seed=1)
     counts = np.random.default_rng(2).integers(0, n + 1, q).tolist()
     masks = np.arange(n) < np.array(counts)[:, None]
@@ -241,13 +242,13 @@ def test_items_are_used_where_they_lie(tmp_path: Path) -> None:
     vectors.tofile(tmp_path / "vectors")
     mapped = np.memmap(tmp_path / "vectors", np.float32, "r", shape=vectors.shape)
     index = built(plain_items(mapped))
-    assert np.shares_memory(index._index.vectors, mapped)
+    assert np.shares_memory(index._block.vectors, mapped)
     assert np.array_equal(index.search(vectors, 1, None).ravel(), np.arange(50))
 
 
 def test_nothing_is_compiled_after_the_warm_up(tmp_path: Path) -> None:
     Exact(Metric.EUCLIDEAN, 0).warm_up()
-    compiled = (kernels.candidates, kernels.scan_tile, kernels.finish_scan, kernels.gather)
+    compiled = (kernels._begin, kernels._scan_tile, kernels._gather, kernels._admit)
     before = [len(kernel.signatures) for kernel in compiled]
     items, queries = data()
     mapped = np.memmap(tmp_path / "vectors", np.float32, "w+", shape=items.vectors.shape)

@@ -122,30 +122,48 @@ def test_masks_bitmaps_counts_and_lists(case, data):
     p = case.predicate
     for j in range(q):
         scratch = case.scratch
-        match.fill_mask(p, j, n, scratch)
+        match.fill_mask(p, j, 0, n, scratch)
         np.testing.assert_array_equal(scratch[0, :n], case.expected[j])
         out = np.full(n, -5, np.int32)
-        count = match.list_matches(p, j, n, case.scratch, out)
+        count = match.list_matches(p, j, 0, n, case.scratch, out)
         np.testing.assert_array_equal(out[:count], np.flatnonzero(case.expected[j]))
     first = data.draw(st.integers(0, q - 1))
     some = case.expected[first:]
     bitmaps = np.full((len(some), (n + 7) // 8), 0xAA, np.uint8)
-    match.fill_bitmaps(p, first, n, case.scratch, bitmaps)
+    match.fill_bitmaps(p, first, 0, n, case.scratch, bitmaps)
     np.testing.assert_array_equal(bitmaps, np.packbits(some, axis=1, bitorder="little"))
     counts = np.full(len(some), -5)
     match.count_matches(p, first, n, case.scratch, counts)
     np.testing.assert_array_equal(counts, some.sum(axis=1))
     indptr = 3 + np.concatenate([[0], np.cumsum(counts)])
     ids = np.full(indptr[-1] + 2, -5, np.int32)
-    match.fill_postings(p, first, indptr, n, case.scratch, ids)
+    match.fill_postings(p, first, 0, n, case.scratch, indptr, ids)
     np.testing.assert_array_equal(ids[3:-2], np.nonzero(some)[1])
     assert ids[:3].tolist() + ids[-2:].tolist() == [-5] * 5, "nothing outside its part is written"
+
+
+@settings(max_examples=150)
+@given(cases(), st.data())
+def test_masks_bitmaps_and_lists_of_some_of_the_items(case, data):
+    q, n = case.expected.shape
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start + 1, n))
+    some = case.expected[:, start:stop]
+    bitmaps = np.full((q, (stop - start + 7) // 8), 0xAA, np.uint8)
+    match.fill_bitmaps(case.predicate, 0, start, stop, case.scratch, bitmaps)
+    np.testing.assert_array_equal(bitmaps, np.packbits(some, axis=1, bitorder="little"))
+    for j in range(q):
+        scratch, out = case.scratch, np.full(stop - start, -5, np.int32)
+        match.fill_mask(case.predicate, j, start, stop, scratch)
+        np.testing.assert_array_equal(scratch[0, : stop - start], some[j])
+        count = match.list_matches(case.predicate, j, start, stop, case.scratch, out)
+        np.testing.assert_array_equal(out[:count], np.flatnonzero(some[j]))
 
 
 @given(cases())
 def test_the_driver_is_the_rarest_leaf_that_every_match_satisfies(case):
     for j, leaves in enumerate(case.leaves):
-        leaf, size = match.best_driver(case.predicate, j)
+        leaf, size = match.best_driver(case.predicate, j, 0, case.expected.shape[1])
         drivers = case.predicate.driver
         if len(drivers) == 0:
             assert (leaf, size) == (-1, 0)
@@ -197,5 +215,5 @@ def test_posting_lists_of_a_range_come_out_in_order():
     )
     assert order[-3:].tolist() == [9, 300, 5]
     out = np.zeros(n, np.int32)
-    count = match.list_matches(predicate, 0, n, np.zeros((1, n), np.uint8), out)
+    count = match.list_matches(predicate, 0, 0, n, np.zeros((1, n), np.uint8), out)
     assert out[:count].tolist() == [5, 9, 300]

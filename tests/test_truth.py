@@ -13,7 +13,6 @@ from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.data import truth
 from fannsbench.data.truth import exact_knn
 from fannsbench.filters import Filter, matches_item
-from fannsbench.kernels import distance as kernels
 
 METRICS = list(Metric)
 
@@ -52,9 +51,8 @@ def assert_same(found, expected):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(truth, "_ITEM_BLOCK", 64)
-    monkeypatch.setattr(truth, "_QUERY_BLOCK", 3)
-    monkeypatch.setattr(truth, "_BITMAP_BYTES", 100)
+    monkeypatch.setattr(truth, "rows_within", lambda memory, vectors: 61)
+    monkeypatch.setattr(truth, "_MOST_QUERIES", 3)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -217,25 +215,7 @@ def test_the_result_does_not_depend_on_threads_or_blocks(monkeypatch):
         rng.normal(size=(50, 16)).astype(np.float32),
     )
     whole = exact_knn(vectors, queries, 20, Metric.COSINE, threads=1)
-    monkeypatch.setattr(truth, "_ITEM_BLOCK", 128)
-    monkeypatch.setattr(truth, "_QUERY_BLOCK", 7)
+    monkeypatch.setattr(truth, "rows_within", lambda memory, vectors: 128)
+    monkeypatch.setattr(truth, "_MOST_QUERIES", 7)
     for one, other in zip(whole, exact_knn(vectors, queries, 20, Metric.COSINE, threads=3), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_bounds_hold_for_float32_dot_products(metric):
-    rng = np.random.default_rng(9)
-    queries, items = (rng.normal(size=(n, 300)).astype(np.float32) * s for n, s in ((10, 3), (200, 0.2)))
-    items[:10] = queries  # as near as can be
-    query_terms, item_terms = truth._terms(metric, queries, True), truth._terms(metric, items, False)
-    dots, code, slack = queries @ items.T, truth.kernels.METRIC_CODES[metric], truth._slack(300)
-    for j in range(10):
-        for i in range(200):
-            lower, upper = kernels._bounds(dots[j, i], query_terms, j, item_terms, i, slack)
-            exact = kernels.distance(code, queries[j], items[i])
-            assert lower <= exact <= upper
-            largest_term = (
-                query_terms.scale[j] * item_terms.scale[i] * query_terms.length[j] * item_terms.length[i]
-            )
-            assert upper - lower < 1e-4 * largest_term  # tight enough to rule items out

@@ -19,26 +19,15 @@ import numpy as np
 import threadpoolctl
 
 from fannsbench.algorithm import ALL_FILTERS, Algorithm, Items, Metric
-from fannsbench.algorithms.exact import kernels
-from fannsbench.algorithms.exact.kernels import Index
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
-from fannsbench.kernels import distance
+from fannsbench.kernels import exact
+from fannsbench.kernels.exact import Nearest
 from fannsbench.kernels.parallel import for_ranges
 
 QUERY_BLOCK = 1024
-TILE_SCORES = 1 << 20
-"""Dot products of a scan's tile, 4 MiB: BLAS likes large tiles, the kernel that reads them a cache."""
-GATHER_TILE_BYTES = 512 << 10
-"""Vectors of a gather's tile: half an L2 cache."""
-SHARED_BY = 4
-"""A batch gathers tile by tile if an item is wanted by this many queries or more, on average."""
 SCAN_FROM = 8
 """With fewer queries a scan costs as much memory traffic a query as a gather of nearly all items."""
-FIXED_COST = 60
-"""What gathering an item costs besides arithmetic, in dimensions: the shorter vectors are, the sooner scans
-pay. From `benchmarks/exact_scan_above.py`, as is the default of `scan_above`."""
-NO_BITMAPS = np.empty((0, 0), np.uint8)
 LENGTHS = "lengths.npy"
 
 
@@ -68,24 +57,23 @@ class Exact(Algorithm):
 
     def build(self, items: Items, threads: int) -> None:
         self._lengths = np.empty(len(items.vectors))
-        for_ranges(
-            len(self._lengths),
-            threads,
-            lambda a, b: np.sqrt(_squares(items.vectors[a:b]), out=self._lengths[a:b]),
-        )
-        self._index = _index(self.metric, items.vectors, self._lengths)
+
+        def measure(first: int, last: int) -> None:
+            self._lengths[first:last] = exact.lengths_of(items.vectors[first:last])
+
+        for_ranges(len(self._lengths), threads, measure)
+        self._block = exact.block_of(self.metric, items.vectors, self._lengths)
 
     def save(self, folder: Path) -> None:
         np.save(folder / LENGTHS, self._lengths)
 
     def load(self, folder: Path, items: Items) -> None:
         self._lengths = np.load(folder / LENGTHS)
-        self._index = _index(self.metric, items.vectors, self._lengths)
+        self._block = exact.block_of(self.metric, items.vectors, self._lengths)
 
     def select(self, filters: BoundFilters) -> Selection:
-        n, d = self._index.vectors.shape
         counts = filters.counts(self.threads)
-        scans = counts > self._scan_above * d / (d + FIXED_COST) * n
+        scans = counts > exact.gathers_below(*self._block.vectors.shape, self._scan_above)
         if np.count_nonzero(scans) < SCAN_FROM:
             scans[:] = False
         gathering, scanning = np.flatnonzero(~scans), np.flatnonzero(scans)
@@ -103,49 +91,45 @@ class Exact(Algorithm):
         return nearest
 
     def _gather(self, queries: np.ndarray, k: int, indptr: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        n, d = self._index.vectors.shape
-        tile = max(1, GATHER_TILE_BYTES // (4 * d)) if len(ids) >= SHARED_BY * n else n
-        queries, nearest = _frozen(queries), np.empty((len(queries), k), np.int32)
-        for_ranges(
-            len(queries),
-            self.threads,
-            lambda a, b: kernels.gather(
-                self._index, queries[a:b], indptr[a : b + 1], ids, tile, nearest[a:b]
-            ),
-        )
+        queries, nearest = exact.frozen(queries), Nearest.none(len(queries), k)
+
+        def gather(first: int, last: int) -> None:
+            some, starts = queries[first:last], indptr[first : last + 1]
+            exact.search(
+                self._block,
+                some,
+                nearest.of(slice(first, last)),
+                lambda found: exact.gather(self._block, some, starts, ids, found),
+                lambda j: ids[starts[j] : starts[j + 1]],
+            )
+
+        for_ranges(len(queries), self.threads, gather)
         self._distances += len(ids)
-        return nearest
+        return nearest.ids
 
     def _scan(self, queries: np.ndarray, k: int, bitmaps: np.ndarray | None) -> np.ndarray:
-        queries, nearest = _frozen(queries), np.empty((len(queries), k), np.int32)
+        queries, nearest = exact.frozen(queries), Nearest.none(len(queries), k)
 
-        def scan_blocks(first: int, last: int) -> None:
+        def scan(first: int, last: int) -> None:
             for start in range(first, last, QUERY_BLOCK):
-                block = slice(start, min(start + QUERY_BLOCK, last))
-                self._scan_block(queries[block], None if bitmaps is None else bitmaps[block], nearest[block])
+                scan_rows(slice(start, min(start + QUERY_BLOCK, last)))
+
+        def scan_rows(rows: slice) -> None:
+            some, bits = queries[rows], None if bitmaps is None else bitmaps[rows]
+            exact.search(
+                self._block,
+                some,
+                nearest.of(rows),
+                lambda found: exact.scan(self._block, some, bits, found),
+                lambda j: exact.positions_of(None if bits is None else bits[j], len(self._lengths)),
+            )
 
         # A thread for each part of the queries, and then none of BLAS's own.
         several = min(self.threads, len(queries)) > 1
         with self._blas.limit(limits=1, user_api="blas") if several else nullcontext():
-            for_ranges(len(queries), self.threads, scan_blocks)
-        self._distances += len(queries) * len(self._index.vectors)
-        return nearest
-
-    def _scan_block(self, queries: np.ndarray, bitmaps: np.ndarray | None, nearest: np.ndarray) -> None:
-        index, filtered = self._index, bitmaps is not None
-        bits = NO_BITMAPS if bitmaps is None else bitmaps
-        q, chunk, padded = len(queries), int(kernels.CHUNK), len(index.base)
-        tile = min(max(chunk, TILE_SCORES // q // chunk * chunk), padded)
-        scores = np.empty(q * tile, np.float32)
-        found = kernels.candidates(index, queries, nearest.shape[1])
-        for first in range(0, padded, tile):
-            vectors = index.vectors[first : first + tile]
-            width = min(tile, padded - first)
-            dots = scores[: q * width].reshape(q, width)
-            with np.errstate(over="ignore", invalid="ignore"):  # as for `_index`
-                np.matmul(queries, vectors.T, out=dots[:, : len(vectors)])
-            kernels.scan_tile(index, first, dots, bits, filtered, found)
-        kernels.finish_scan(index, queries, bits, filtered, found, nearest)
+            for_ranges(len(queries), self.threads, scan)
+        self._distances += len(queries) * len(self._lengths)
+        return nearest.ids
 
     def warm_up(self) -> None:
         numbers = np.arange(64)
@@ -161,34 +145,3 @@ class Exact(Algorithm):
 
     def counters(self) -> dict[str, float]:
         return {"distances": self._distances}
-
-
-def _index(metric: Metric, vectors: np.ndarray, lengths: np.ndarray) -> Index:
-    n, chunk = len(lengths), int(kernels.CHUNK)
-    base = np.full(-(-n // chunk) * chunk, np.inf, np.float32)
-    scale = np.zeros(len(base), np.float32)
-    with np.errstate(over="ignore", divide="ignore"):  # the kernels do without scores where there is an inf
-        base[:n] = lengths**2 / 2 if metric is Metric.EUCLIDEAN else 0
-        scale[:n] = np.where(lengths > 0, 1 / lengths, 0) if metric is Metric.COSINE else 1
-    longest = float(lengths.max())
-    return Index(
-        metric=distance.METRIC_CODES[metric],
-        vectors=_frozen(vectors),
-        base=base,
-        scale=scale,
-        longest=longest,
-        reach=1.0 if metric is Metric.COSINE else longest,
-        highest=float(base[:n].max()),
-        widest=float(scale.max()),
-    )
-
-
-def _squares(vectors: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-
-
-def _frozen(vectors: np.ndarray) -> np.ndarray:
-    """A plain read-only view: kernels are compiled once, for that, whether items are memory-mapped or not."""
-    view = np.ascontiguousarray(vectors, np.float32).view(np.ndarray)
-    view.flags.writeable = False
-    return view

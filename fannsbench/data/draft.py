@@ -15,7 +15,7 @@ from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.truth import DEFAULT_MEMORY, Truth, distances_of, exact_knn
-from fannsbench.dataset import DatasetWriter
+from fannsbench.dataset import Dataset, DatasetWriter
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.filters.tree import leaves_of
@@ -146,7 +146,14 @@ def write(
                 return Truth(neighbors, next(distances), matches)
             with progress(what, q * n) as advance:
                 return exact_knn(
-                    stored, draft.queries, depth, draft.metric, filters, memory=memory, advance=advance
+                    stored,
+                    draft.queries,
+                    depth,
+                    draft.metric,
+                    filters,
+                    memory=memory,
+                    advance=advance,
+                    checkpoints=folders.cache() / "truth",
                 )
 
         found = truth("truth without filter", draft.neighbors, None)
@@ -154,3 +161,17 @@ def write(
         for name, workload in draft.workloads.items():
             found = truth(f"truth of workload {name}", workload.neighbors, draft.bound[name])
             writer.workload(name, workload.filter.text, workload.parameters, *found)
+
+
+def draft_of(dataset: Dataset) -> Draft:
+    """An open data set as a draft, with all its truth: the beginning of every variant of it."""
+    unfiltered, *filtered = (dataset.workload(name) for name in dataset.workload_names)
+    return Draft(
+        dataset.metric,
+        dataset.vectors,
+        dataset.stored_queries(),
+        dataset.attributes,
+        {w.name: DraftWorkload(w.filter, w.parameters, w.neighbors) for w in filtered if w.filter},
+        unfiltered.neighbors,
+        **{key: dataset.about(key) for key in ("description", "source", "license")},
+    )

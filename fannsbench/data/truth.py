@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fannsbench.algorithm import Metric
+from fannsbench.data.checkpoint import Checkpoint
 from fannsbench.filters import BoundFilters
-from fannsbench.kernels import distance as kernels
-from fannsbench.kernels.distance import Slack, Terms
-from fannsbench.vectors import Vectors, as_float32, blocks
-
-_ITEM_BLOCK = 16_384  # a multiple of 8, so that blocks begin with a byte of the bitmaps
-_QUERY_BLOCK = 256
-_BITMAP_BYTES = 1 << 28
-# The share of matches in a block above which BLAS, for all of its items, is the faster way.
-_SCAN_FROM = 0.03
-
+from fannsbench.kernels import exact
+from fannsbench.kernels.distance import METRIC_CODES, distances_of_pairs
+from fannsbench.kernels.exact import Block, Candidates, Nearest
+from fannsbench.run.machine import usable_cores
+from fannsbench.vectors import Vectors, as_float32, blocks, rows_within
 
 DEFAULT_MEMORY = 1 << 30
+_MOST_QUERIES = 1024  # of one task
+_COPY_COST = 50
+"""What copying an item costs a group of queries with equal filters, in scores by BLAS: from
+`benchmarks/ground_truth.py`."""
+_MASK_COST = 0.15
+"""What bitmaps add to a scan, as a share of it."""
+_SCAN, _SHARE, _GATHER = range(3)
 
 
 class Truth(NamedTuple):
@@ -38,7 +40,7 @@ class Truth(NamedTuple):
 
 
 def exact_knn(
-    vectors: np.ndarray,
+    vectors: Vectors,
     queries: np.ndarray,
     k: int,
     metric: Metric,
@@ -46,40 +48,156 @@ def exact_knn(
     threads: int | None = None,
     memory: int = DEFAULT_MEMORY,
     advance: Callable[[int], None] = lambda _: None,
+    checkpoints: Path | None = None,
 ) -> Truth:
     """The k nearest of `vectors` (n, d) for each of `queries` (q, d), exact as float64 tells.
 
-    `vectors` is an array or an h5py dataset of any float type, taken as float32 and read in blocks.
-    Distances: Euclidean; 1 - cosine (1 for a vector of length zero); minus the inner product.
-    `threads` defaults to all cores that the process may use. `advance` is called with the number of
-    (query, item) pairs just done.
+    Vectors of any numeric type are taken as float32. Distances: Euclidean; 1 - cosine (1 for a vector of
+    length zero); minus the inner product. `threads` defaults to all cores that the process may use. `memory`:
+    bytes for blocks of items and what is computed on them; the queries, filters and results come on top.
+    `advance` is called with the number of (query, item) pairs just done. `checkpoints`: a folder where work
+    of more than a minute is kept now and then, so that the same call after a kill goes on from there.
 
-    BLAS computes the dot products of a block in float32. Their error is at most gamma * |q| * |x| with
-    gamma = d u / (1 - d u), u = 2**-24, in whatever order they are summed (Higham, Accuracy and Stability
-    of Numerical Algorithms, 2nd ed., section 3.1). An item is dropped only if even the lower bound that
-    follows is above k upper bounds; the distances of all others are computed in float64.
+    Items are read in blocks, each once. BLAS scores a block for many queries at once where they keep much of
+    it or share a filter; the others gather their own matches. The scores only rule out: what is left is
+    compared in float64 (see `fannsbench.kernels.exact`).
     """
-    num_items, num_queries = vectors.shape[0], len(queries)
-    queries = np.array(queries, np.float32, order="C")
-    threads = threads or len(os.sched_getaffinity(0))
-    nearest = np.full((num_queries, k), np.inf)
-    ids = np.full((num_queries, k), -1, np.int32)
-    matches = np.zeros(num_queries, np.int64)
-    bitmap_bytes = (num_items + 7) // 8
+    (n, d), q = vectors.shape, len(queries)
+    threads = threads or len(usable_cores())
+    queries = as_float32(queries)
+    nearest = Nearest.none(q, k)
+    matches = np.full(q, n, np.int64) if filters is None else filters.counts(threads)
+    block_rows = min(n, rows_within(memory // (2 if vectors.dtype == np.float32 else 4), vectors))
+    tasks = list(_tasks(filters, matches, k, (block_rows, d), memory // (4 * threads)))
+    checkpoint = Checkpoint.of(checkpoints, vectors, queries, k, metric, filters)
+    done = checkpoint.resume(nearest)
+    idle = q - sum(len(task.queries) for task in tasks)
+    advance(idle * n + (q - idle) * done)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        for some in _slices(num_queries, max(1, _BITMAP_BYTES // max(1, bitmap_bytes))):
-            if filters is None:
-                everything = np.packbits(np.ones(num_items, bool), bitorder="little")
-                bitmaps = np.broadcast_to(everything, (some.stop - some.start, bitmap_bytes))
-            else:
-                bitmaps = filters[some].bitmaps(threads)
-            matches[some] = np.bitwise_count(bitmaps).sum(axis=1)
-            search = _Search(metric, queries[some], bitmaps, nearest[some], ids[some])
-            for block in _slices(num_items, _ITEM_BLOCK):
-                for pairs in pool.map(search.part_of_block(vectors, block), search.parts()):
-                    advance(pairs)
-    distances = np.sqrt(nearest) if metric is Metric.EUCLIDEAN else nearest
-    return Truth(ids, distances.astype(np.float32), matches)
+        for start in range(done, n, block_rows):
+            items = range(start, min(start + block_rows, n))
+            search = _search(metric, as_float32(vectors[items.start : items.stop]), items, queries, nearest)
+            for count in pool.map(search, tasks):
+                advance(count * len(items))
+            del search  # and with it the block, before the next one is read
+            checkpoint.keep(nearest, items.stop)
+    checkpoint.discard()
+    distances = np.sqrt(nearest.distances) if metric is Metric.EUCLIDEAN else nearest.distances
+    return Truth(nearest.ids, distances.astype(np.float32), matches)
+
+
+def _search(
+    metric: Metric, vectors: np.ndarray, items: range, queries: np.ndarray, nearest: Nearest
+) -> Callable[[_Task], int]:
+    """What lets a block, the `vectors` of the items, into the nearest of a task's queries, and returns how
+    many these are."""
+    block = exact.block_of(metric, vectors, exact.lengths_of(vectors))
+
+    def search(task: _Task) -> int:
+        some = exact.frozen(queries[task.queries])
+        part = Nearest(*(array[task.queries] for array in nearest))
+        exact.search(
+            block,
+            some,
+            part,
+            lambda found: task.offer(items, block, some, found),
+            lambda j: task.positions(j, items),
+            items.start,
+        )
+        for whole, array in zip(nearest, part, strict=True):
+            whole[task.queries] = array
+        return len(some)
+
+    return search
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Queries, by number, that are offered a block's items together; `matches` and `filters` are theirs."""
+
+    queries: np.ndarray
+    matches: np.ndarray
+    filters: BoundFilters | None
+
+    def offer(self, items: range, block: Block, queries: np.ndarray, found: Candidates) -> None:
+        """All that match, by a scan of all items."""
+        bitmaps = None if self.filters is None else self.filters.bitmaps(items=items)
+        exact.scan(block, queries, bitmaps, found)
+
+    def positions(self, query: int, items: range) -> np.ndarray:
+        """int32: which of the items match, ascending and counted from the first."""
+        if self.filters is None:
+            return np.arange(len(items), dtype=np.int32)
+        some = slice(query, query + 1)
+        return self.filters[some].postings_within(items, self.matches[some])[1]
+
+
+class _SharingTask(_Task):
+    """All queries have the same filter."""
+
+    def offer(self, items: range, block: Block, queries: np.ndarray, found: Candidates) -> None:
+        exact.scan_chosen(block, queries, self.positions(0, items), found)
+
+
+class _GatheringTask(_Task):
+    """Each query looks at its own matches alone."""
+
+    def offer(self, items: range, block: Block, queries: np.ndarray, found: Candidates) -> None:
+        assert self.filters is not None
+        exact.gather(block, queries, *self.filters.postings_within(items, self.matches), found)
+
+
+def _tasks(
+    filters: BoundFilters | None, matches: np.ndarray, k: int, shape: tuple[int, int], memory: int
+) -> Iterator[_Task]:
+    """Splits the queries by the cheapest way to serve them. shape: of a block; memory: bytes that a task may
+    use on it besides buffers of fixed size. Queries without match are left out."""
+
+    def made(kind: type[_Task], queries: np.ndarray) -> _Task:
+        return kind(queries, matches[queries], None if filters is None else filters[queries])
+
+    rows, d = shape
+    bytes_of_query = 4 * d + 8 * exact.places(k) + 16 * k
+    most = int(np.clip(memory // (bytes_of_query + rows // 8), 1, _MOST_QUERIES))
+    if filters is None:
+        yield from (made(_Task, some) for some in _parts(np.arange(len(matches)), most))
+        return
+    groups, ways = _groups(filters), _cheapest_ways(filters, matches, d)
+    yield from (made(_Task, some) for some in _parts(np.flatnonzero(ways == _SCAN), most))
+    for group in np.unique(groups[ways == _SHARE]):
+        yield from (made(_SharingTask, some) for some in _parts(np.flatnonzero(groups == group), most))
+    gathering = np.flatnonzero((ways == _GATHER) & (matches > 0))
+    gathering = gathering[np.argsort(-matches[gathering], kind="stable")]
+    bytes_needed = bytes_of_query + 4 * np.minimum(matches[gathering], rows)
+    while len(gathering):
+        fitting = int(np.searchsorted(np.cumsum(bytes_needed), memory))
+        count = int(np.clip(fitting, 1, most))
+        yield made(_GatheringTask, gathering[:count])
+        gathering, bytes_needed = gathering[count:], bytes_needed[count:]
+
+
+def _groups(filters: BoundFilters) -> np.ndarray:
+    """(q,) equal for queries with equal filters."""
+    bounds = filters.predicate.bounds
+    _, groups = np.unique(bounds.reshape(len(bounds), -1), axis=0, return_inverse=True)
+    return groups.ravel()
+
+
+def _cheapest_ways(filters: BoundFilters, matches: np.ndarray, dimension: int) -> np.ndarray:
+    """(q,) _SCAN, _SHARE or _GATHER. Costs are counted in scores by BLAS."""
+    groups = _groups(filters)
+    sizes = np.bincount(groups)[groups]
+    scan = np.full(len(matches), (1 + _MASK_COST) * filters.n)
+    share = matches * (1 + _COPY_COST / sizes)
+    gather = matches * (filters.n / exact.gathers_below(filters.n, dimension))
+    cheapest: np.ndarray = np.argmin([scan, share, gather], axis=0)
+    return cheapest
+
+
+def _parts(queries: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Of at most `most`, and of nearly the same size."""
+    if len(queries):
+        yield from np.array_split(queries, -(-len(queries) // most))
 
 
 def distances_of(
@@ -99,8 +217,8 @@ def distances_of(
         for ids, place, distances in zip(neighbors, places, found, strict=True):
             first, last = np.searchsorted(ids.ravel(), [rows.start, rows.stop], sorter=place)
             here = place[first:last]
-            kernels.distances_of_pairs(
-                kernels.METRIC_CODES[metric],
+            distances_of_pairs(
+                METRIC_CODES[metric],
                 queries,
                 items,
                 here // ids.shape[1],
@@ -112,74 +230,3 @@ def distances_of(
     if metric is Metric.EUCLIDEAN:
         found = [np.sqrt(distances) for distances in found]
     return [distances.astype(np.float32) for distances in found]
-
-
-@dataclass(frozen=True)
-class _Search:
-    """Some queries, and their nearest items so far."""
-
-    metric: Metric
-    queries: np.ndarray
-    bitmaps: np.ndarray
-    nearest: np.ndarray
-    ids: np.ndarray
-
-    @cached_property
-    def _terms(self) -> Terms:
-        return _terms(self.metric, self.queries, is_query=True)
-
-    def parts(self) -> Iterator[slice]:
-        return _slices(len(self.queries), _QUERY_BLOCK)
-
-    def part_of_block(self, vectors: np.ndarray, block: slice) -> Callable[[slice], int]:
-        """What updates one part of the queries by one block of items; returns the pairs it looked at."""
-        items = np.array(vectors[block], np.float32, order="C")
-        item_terms = _terms(self.metric, items, is_query=False)
-        bytes_of_block = slice(block.start // 8, (block.stop + 7) // 8)
-
-        def update(part: slice) -> int:
-            queries, bitmaps = self.queries[part], np.array(self.bitmaps[part, bytes_of_block], order="C")
-            scanned = np.bitwise_count(bitmaps).sum(axis=1) >= _SCAN_FROM * len(items)
-            dots_row = np.where(scanned, np.cumsum(scanned) - 1, kernels.UNSCANNED)
-            kernels.update_nearest(
-                kernels.METRIC_CODES[self.metric],
-                queries,
-                items,
-                block.start,
-                bitmaps,
-                queries[scanned] @ items.T,
-                dots_row,
-                Terms(*(term[part] for term in self._terms)),
-                item_terms,
-                _slack(self.queries.shape[1]),
-                self.nearest[part],
-                self.ids[part],
-            )
-            return len(queries) * len(items)
-
-        return update
-
-
-def _terms(metric: Metric, vectors: np.ndarray, is_query: bool) -> Terms:
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    lengths = np.sqrt(squares)
-    zeros, ones = np.zeros(len(vectors)), np.ones(len(vectors))
-    match metric:
-        case Metric.EUCLIDEAN:
-            return Terms(squares, 2 * ones if is_query else ones, lengths)
-        case Metric.COSINE:
-            inverse = np.divide(1.0, lengths, out=zeros.copy(), where=lengths > 0)
-            return Terms(zeros if is_query else ones, inverse, lengths)
-        case Metric.INNER_PRODUCT:
-            return Terms(zeros, ones, lengths)
-
-
-def _slack(dimension: int) -> Slack:
-    single, double = (dimension * 2.0**-bits / (1 - dimension * 2.0**-bits) for bits in (24, 53))
-    # The margins cover the few further float64 operations on lengths, bases and bounds.
-    return Slack(dot=1.001 * single, underflow=dimension * 2.0**-125, bases=4 * double + 2.0**-48)
-
-
-def _slices(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))

@@ -141,14 +141,28 @@ class Dataset:
 
     def queries(self) -> np.ndarray:
         """(q, d) float32, C-contiguous."""
+        return np.ascontiguousarray(self.stored_queries(), np.float32)
+
+    def stored_queries(self) -> np.ndarray:
+        """(q, d) of the dtype in the file."""
         with self._reading():
-            return np.ascontiguousarray(self._test[:], np.float32)
+            stored: np.ndarray = self._test[:]
+            return stored
 
     @cached_property
     def attributes(self) -> Attributes:
+        return Attributes({name: self.attribute(name) for name in self.attribute_names}, self.n)
+
+    @property
+    def attribute_names(self) -> list[str]:
         with self._reading():
-            groups = _members(self._file, "attributes", h5py.Group)
-            return Attributes({name: _column(name, group) for name, group in groups.items()}, self.n)
+            return list(_members(self._file, "attributes", h5py.Group))
+
+    def attribute(self, name: str) -> Column:
+        """One of the attributes, by itself: another's damage does not matter. Raises DatasetError."""
+        with self._reading():
+            column = _column(name, _members(self._file, "attributes", h5py.Group)[name])
+            return Attributes({name: column}, self.n)[name]
 
     @property
     def workload_names(self) -> list[str]:

@@ -65,24 +65,28 @@ class BoundFilters:
         for_ranges(
             len(self),
             threads,
-            lambda a, b: match.count_matches(self.predicate, a, self.n, self._masks(), counts[a:b]),
+            lambda a, b: match.count_matches(self.predicate, a, self.n, self._masks(self.n), counts[a:b]),
         )
         return counts
 
-    def bitmaps(self, threads: int = 1) -> np.ndarray:
-        """(q, ceil(n / 8)) uint8: item i is bit i % 8 (lowest first) of byte i // 8."""
-        bitmaps = np.empty((len(self), (self.n + 7) // 8), np.uint8)
+    def bitmaps(self, threads: int = 1, items: range | None = None) -> np.ndarray:
+        """(q, ceil(n / 8)) uint8: item i is bit i % 8 (lowest first) of byte i // 8. With `items`, of these
+        alone, counted from their first."""
+        items = items or range(self.n)
+        bitmaps = np.empty((len(self), (len(items) + 7) // 8), np.uint8)
         for_ranges(
             len(self),
             threads,
-            lambda a, b: match.fill_bitmaps(self.predicate, a, self.n, self._masks(), bitmaps[a:b]),
+            lambda a, b: match.fill_bitmaps(
+                self.predicate, a, items.start, items.stop, self._masks(len(items)), bitmaps[a:b]
+            ),
         )
         return bitmaps
 
     def mask(self, query: int) -> np.ndarray:
         """(n,) bool: the items that match one query."""
-        masks = self._masks()
-        match.fill_mask(self.predicate, query, self.n, masks)
+        masks = self._masks(self.n)
+        match.fill_mask(self.predicate, query, 0, self.n, masks)
         return masks[0, : self.n].astype(bool)
 
     def postings(self, threads: int = 1, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -95,10 +99,20 @@ class BoundFilters:
             len(self),
             threads,
             lambda a, b: match.fill_postings(
-                self.predicate, a, indptr[a : b + 1], self.n, self._masks(), ids
+                self.predicate, a, 0, self.n, self._masks(self.n), indptr[a : b + 1], ids
             ),
         )
         return indptr, ids
+
+    def postings_within(self, items: range, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `postings`, of these items alone, counted from their first, on one thread. `counts`: what
+        `counts()` gave."""
+        indptr = np.zeros(len(self) + 1, np.int64)
+        positions = np.empty(np.minimum(counts, len(items)).sum(), np.int32)
+        match.fill_postings(
+            self.predicate, 0, items.start, items.stop, self._masks(len(items)), indptr, positions
+        )
+        return indptr, positions[: indptr[-1]]
 
     def violations(self, neighbors: np.ndarray) -> np.ndarray:
         """(q, k) bool: which of the returned ids (-1 is none) do not match their query."""
@@ -130,12 +144,13 @@ class BoundFilters:
 
         return filled(self.filter.tree)
 
-    def _masks(self) -> np.ndarray:
+    def _masks(self, count: int) -> np.ndarray:
+        """Scratch of the kernels for so many items."""
         depth = height = 0
         for op in self.predicate.program:
             height += 1 if op >= 0 else 0 if op == match.NOT else -1
             depth = max(depth, height)
-        return np.zeros((depth, (self.n + 7) // 8 * 8), np.uint8)
+        return np.zeros((depth, (count + 7) // 8 * 8), np.uint8)
 
 
 def bind(

@@ -91,51 +91,82 @@ def leaf_slice(p: Predicate, query: int, leaf: int) -> tuple[int, int]:
 
 
 @jit
-def _leaf_mask(p: Predicate, query: int, leaf: int, n: int, mask: np.ndarray) -> None:
+def _first_from(ids: np.ndarray, first: int, last: int, item: int) -> int:
+    """Where in the ascending ids[first:last] those from `item` on begin."""
+    while first < last:
+        middle = (first + last) >> 1
+        if ids[middle] < item:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@jit
+def leaf_slice_within(p: Predicate, query: int, leaf: int, start: int, stop: int) -> tuple[int, int]:
+    """As `leaf_slice`, without items before start or from stop on where the leaf is a single code, whose
+    items ascend; of several codes they remain among the others."""
     first, last = leaf_slice(p, query, leaf)
-    if p.is_set[leaf] or (last - first) * SCATTER_BELOW < n:
+    if p.bounds[query, leaf, 0] == p.bounds[query, leaf, 1]:
+        first = _first_from(p.posting_ids, first, last, start)
+        last = _first_from(p.posting_ids, first, last, stop)
+    return first, last
+
+
+@jit
+def _leaf_mask(p: Predicate, query: int, leaf: int, start: int, stop: int, mask: np.ndarray) -> None:
+    first, last = leaf_slice_within(p, query, leaf, start, stop)
+    count = np.uint64(stop - start)
+    if p.is_set[leaf] or (last - first) * SCATTER_BELOW < stop - start:
         mask[:] = 0
         for place in range(first, last):
-            mask[p.posting_ids[place]] = 1
+            position = np.uint64(p.posting_ids[place] - start)  # huge where the item comes before
+            if position < count:
+                mask[position] = 1
     else:
         low, high = p.bounds[query, leaf, 0], p.bounds[query, leaf, 1]
-        codes = p.codes[p.column[leaf]]
-        for item in range(n):
+        codes = p.codes[p.column[leaf], start:stop]
+        for item in range(stop - start):
             mask[item] = (codes[item] >= low) & (codes[item] <= high)
 
 
 @jit
-def fill_mask(p: Predicate, query: int, n: int, masks: np.ndarray) -> None:
-    """Write the query's matches into masks[0, :n] as 0 and 1. masks (stack depth, >= n) uint8 is scratch."""
+def fill_mask(p: Predicate, query: int, start: int, stop: int, masks: np.ndarray) -> None:
+    """Write which of the items start..stop match the query into masks[0, : stop - start] as 0 and 1. masks
+    (stack depth, >= stop - start) uint8 is scratch."""
     top = -1
+    count = stop - start
     for step in range(p.program.size):
         op = p.program[step]
         if op >= 0:
             top += 1
-            _leaf_mask(p, query, op, n, masks[top])
+            _leaf_mask(p, query, op, start, stop, masks[top])
         elif op == NOT:
             mask = masks[top]
-            for item in range(n):
+            for item in range(count):
                 mask[item] ^= 1
         else:
             over, under = masks[top], masks[top - 1]
             top -= 1
             if op == AND:
-                for item in range(n):
+                for item in range(count):
                     under[item] &= over[item]
             else:
-                for item in range(n):
+                for item in range(count):
                     under[item] |= over[item]
 
 
 @jit
-def fill_bitmaps(p: Predicate, first: int, n: int, masks: np.ndarray, bitmaps: np.ndarray) -> None:
-    """Packed matches of queries first.. into bitmaps (q, ceil(n / 8)) uint8, item i at bit i % 8 of byte
-    i // 8. masks (stack depth, width) uint8 is scratch; its width is a multiple of 8, at least n."""
+def fill_bitmaps(
+    p: Predicate, first: int, start: int, stop: int, masks: np.ndarray, bitmaps: np.ndarray
+) -> None:
+    """Packed matches of queries first.. among the items start..stop into bitmaps (q, ceil((stop - start) /
+    8)) uint8, item start + i at bit i % 8 of byte i // 8. masks (stack depth, width) uint8 is scratch; its
+    width is a multiple of 8, at least stop - start."""
     masks[:] = 0
     words = masks[0].view(np.uint64)
     for row in range(bitmaps.shape[0]):
-        fill_mask(p, first + row, n, masks)
+        fill_mask(p, first + row, start, stop, masks)
         for place in range(bitmaps.shape[1]):
             word = words[place]  # eight bytes of 0 or 1: the shifts bring their bits into the lowest byte
             word |= word >> np.uint64(7)
@@ -145,38 +176,39 @@ def fill_bitmaps(p: Predicate, first: int, n: int, masks: np.ndarray, bitmaps: n
 
 
 @jit
-def best_driver(p: Predicate, query: int) -> tuple[int, int]:
-    """The leaf with the fewest items among those that every match satisfies, and its number of items;
+def best_driver(p: Predicate, query: int, start: int, stop: int) -> tuple[int, int]:
+    """The leaf with the shortest `leaf_slice_within` among those that every match satisfies, and its length;
     (-1, 0) if the filter has no such leaf."""
     best, fewest = -1, 0
     for leaf in p.driver:
-        first, last = leaf_slice(p, query, leaf)
+        first, last = leaf_slice_within(p, query, leaf, start, stop)
         if best < 0 or last - first < fewest:
             best, fewest = leaf, last - first
     return best, fewest
 
 
 @jit
-def list_matches(p: Predicate, query: int, n: int, masks: np.ndarray, out: np.ndarray) -> int:
-    """Write the ids of the query's matches into `out` (n,) int32, ascending; return how many.
+def list_matches(p: Predicate, query: int, start: int, stop: int, masks: np.ndarray, out: np.ndarray) -> int:
+    """Write which of the items start..stop match the query into `out` (stop - start,) int32, ascending and
+    counted from start; return how many.
 
-    Walks the shortest posting list that covers all matches, or, where that is long, a mask over all items.
+    Walks the shortest posting list that covers all matches, or, where that is long, a mask over the items.
     """
-    leaf, size = best_driver(p, query)
+    leaf, size = best_driver(p, query, start, stop)
     count = 0
-    if leaf >= 0 and size * SCATTER_BELOW < n:
-        first, last = leaf_slice(p, query, leaf)
+    if leaf >= 0 and size * SCATTER_BELOW < stop - start:
+        first, last = leaf_slice_within(p, query, leaf, start, stop)
         single = p.program.size == 1
         for place in range(first, last):
             item = p.posting_ids[place]
-            if single or matches(p, query, item):
-                out[count] = item
+            if start <= item < stop and (single or matches(p, query, item)):
+                out[count] = item - start
                 count += 1
         if p.bounds[query, leaf, 0] < p.bounds[query, leaf, 1]:
-            _sort(out[:count], n, masks[0])
+            _sort(out[:count], stop - start, masks[0])
         return count
-    fill_mask(p, query, n, masks)
-    return _list_mask(masks[0], n, out)
+    fill_mask(p, query, start, stop, masks)
+    return _list_mask(masks[0], stop - start, out)
 
 
 @jit
@@ -192,7 +224,7 @@ def _sort(ids: np.ndarray, n: int, mask: np.ndarray) -> None:
 
 @jit
 def _list_mask(mask: np.ndarray, n: int, out: np.ndarray) -> int:
-    """Write the ids of the items marked with 1 into `out`, ascending; return how many."""
+    """Write the positions marked with 1 into `out`, ascending; return how many."""
     count = 0
     for item in range(n):
         if count < out.size:
@@ -206,7 +238,7 @@ def count_matches(p: Predicate, first: int, n: int, masks: np.ndarray, counts: n
     """How many items match each query first..; counts (q,) int64 is filled."""
     for row in range(counts.size):
         query = first + row
-        leaf, size = best_driver(p, query)
+        leaf, size = best_driver(p, query, 0, n)
         if p.program.size == 1:
             counts[row] = size
         elif leaf >= 0 and size * SCATTER_BELOW < n:
@@ -216,7 +248,7 @@ def count_matches(p: Predicate, first: int, n: int, masks: np.ndarray, counts: n
                 total += matches(p, query, p.posting_ids[place])
             counts[row] = total
         else:
-            fill_mask(p, query, n, masks)
+            fill_mask(p, query, 0, n, masks)
             total = 0
             for item in range(n):
                 total += masks[0, item] != 0
@@ -225,13 +257,21 @@ def count_matches(p: Predicate, first: int, n: int, masks: np.ndarray, counts: n
 
 @jit
 def fill_postings(
-    p: Predicate, first: int, indptr: np.ndarray, n: int, masks: np.ndarray, ids: np.ndarray
+    p: Predicate,
+    first: int,
+    start: int,
+    stop: int,
+    masks: np.ndarray,
+    indptr: np.ndarray,
+    positions: np.ndarray,
 ) -> None:
-    """Ascending ids of the matches of queries first.. into ids[indptr[row]:indptr[row + 1]]."""
-    scratch = np.empty(n, np.int32)
+    """Which of the items start..stop match the queries first.., ascending and counted from start, one after
+    another into `positions` from indptr[0] on; the rest of indptr (q + 1,) int64 is filled."""
+    scratch = np.empty(stop - start, np.int32)
     for row in range(indptr.size - 1):
-        count = list_matches(p, first + row, n, masks, scratch)
-        ids[indptr[row] : indptr[row] + count] = scratch[:count]
+        count = list_matches(p, first + row, start, stop, masks, scratch)
+        indptr[row + 1] = indptr[row] + count
+        positions[indptr[row] : indptr[row + 1]] = scratch[:count]
 
 
 @jit
