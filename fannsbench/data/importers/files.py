@@ -25,7 +25,12 @@ _BIN = {".fbin": "<f4", ".f16bin": "<f2", ".u8bin": "u1", ".i8bin": "i1", ".ibin
 
 
 def open_vectors(path: Path) -> Vectors:
-    """The vectors in a file, (n, d), of a dtype that data sets store; see `as_stored`.
+    """The vectors in a file, (n, d), of a dtype that data sets store; see `open_file` and `as_stored`."""
+    return as_stored(open_file(path), path)
+
+
+def open_file(path: Path) -> Vectors:
+    """The vectors in a file, (n, d), as they are.
 
     Raises DatasetError if the suffix is not known, or the file's size does not fit what its head says; and,
     when they are read, at rows that are not as long as the first."""
@@ -34,7 +39,7 @@ def open_vectors(path: Path) -> Vectors:
         raise DatasetError(f"{path}: not known as a file of vectors; known suffixes: {', '.join(_OPENERS)}")
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file")
-    return as_stored(opener(path), path)
+    return opener(path)
 
 
 def open_items_and_queries(items: Path, queries: Path) -> tuple[Vectors, np.ndarray]:
