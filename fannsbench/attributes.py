@@ -257,7 +257,7 @@ class _Numbering:
     def number(self, text: str) -> int:
         found = self._number_of.get(text)
         if found is None:
-            _check_text(text)
+            check_text(text)
             found = self._number_of[text] = len(self._number_of)
         return found
 
@@ -269,7 +269,8 @@ class _Numbering:
         return vocabulary, place
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Raises DatasetError if an HDF5 file cannot hold the text."""
     try:
         storable = b"\0" not in text.encode()
     except UnicodeEncodeError:

@@ -211,7 +211,7 @@ def ann_benchmarks_file(path: Path, distance: object = "angular") -> Path:
     return path
 
 
-@pytest.mark.parametrize("distance", ["angular", np.bytes_(b"angular"), "cosine"])
+@pytest.mark.parametrize("distance", ["angular", np.bytes_(b"angular"), "cosine", "normalized"])
 def test_a_file_of_ann_benchmarks_opens_as_it_is(tmp_path, distance):
     path = ann_benchmarks_file(tmp_path / "glove-6-angular.hdf5", distance)
     plain = reference.read_file(path)
@@ -315,7 +315,9 @@ FAULTS = {
     "bit vectors": (replace("train", np.zeros((300, 8), bool)), "/train is bool.*matrix of floats"),
     "other dimension": (replace("test", np.zeros((12, 9))), "/test has 9 dimensions and /train 8"),
     "schema": (attribute("/", "schema", "fannsbench/2"), "schema 'fannsbench/2'; this version reads"),
-    "distance": (attribute("/", "distance", "hamming"), "distance 'hamming'; it must be one of euclidean"),
+    "distance": (attribute("/", "distance", "l3"), "distance 'l3'; it must be one of euclidean"),
+    "distance of bits": (attribute("/", "distance", "hamming"), "'hamming' is between bits; .* compare vect"),
+    "distance of sets": (attribute("/", "distance", "jaccard"), "'jaccard' is between sets; .* compare vect"),
     "no distance": (without_attribute("/", "distance"), "distance ''; it must be one of"),
     "NaN item": (put("train", (7, 3), np.nan), "/train row 7 holds NaN or infinite"),
     "infinite query": (put("test", (11, 0), -np.inf), "/test row 11 holds NaN or infinite"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from fannsbench import folders
 from fannsbench.algorithm import Metric
-from fannsbench.attributes import Attributes
+from fannsbench.attributes import Attributes, check_text, text_of
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.truth import DEFAULT_MEMORY, Truth, distances_of, exact_knn
 from fannsbench.dataset import Dataset, DatasetWriter
@@ -81,6 +81,10 @@ class Draft:
             raise DatasetError(f"{n:,} vectors, but attributes of {self.attributes.n:,} items")
         if (bad := not_finite(self.queries)) is not None:
             raise DatasetError(f"query {bad:,} holds NaN, or numbers that are infinite as float32")
+        for workload in self.workloads.values():
+            for values in workload.parameters.values():
+                for value in values if values.dtype == object else ():
+                    check_text(text_of(value))
         for name, matches in self.matches.items():
             if not matches.any():
                 raise DatasetError(f"workload {name!r}: {self._why_no_match(name)}")
@@ -91,8 +95,8 @@ class Draft:
                 continue
             if len(neighbors) != q:
                 raise DatasetError(f"{name} truth of {len(neighbors):,} queries; there are {q:,}")
-            if neighbors.size and not -1 <= neighbors.min() <= neighbors.max() < n:
-                raise DatasetError(f"{name} truth names item {neighbors.max():,}; there are {n:,}")
+            if (wrong := (neighbors < -1) | (neighbors >= n)).any():
+                raise DatasetError(f"{name} truth names item {neighbors[wrong][0]:,}; there are {n:,}")
 
     def _why_no_match(self, name: str) -> str:
         filter_ = self.workloads[name].filter
@@ -140,9 +144,9 @@ def write(
             with progress("distances of the truth", n) as advance:
                 distances = iter(distances_of(stored, draft.queries, known, draft.metric, advance))
 
-        def truth(what: str, neighbors: np.ndarray | None, filters: BoundFilters | None) -> Truth:
+        def truth(what: str, neighbors: np.ndarray | None, workload: str | None = None) -> Truth:
             if neighbors is not None:
-                matches = np.full(q, n, np.int64) if filters is None else filters.counts(len(usable_cores()))
+                matches = draft.matches[workload] if workload else np.full(q, n, np.int64)
                 return Truth(neighbors, next(distances), matches)
             with progress(what, q * n) as advance:
                 return exact_knn(
@@ -150,16 +154,16 @@ def write(
                     draft.queries,
                     depth,
                     draft.metric,
-                    filters,
+                    draft.bound[workload] if workload else None,
                     memory=memory,
                     advance=advance,
                     checkpoints=folders.cache() / "truth",
                 )
 
-        found = truth("truth without filter", draft.neighbors, None)
+        found = truth("truth without filter", draft.neighbors)
         writer.truth(found.neighbors, found.distances)
         for name, workload in draft.workloads.items():
-            found = truth(f"truth of workload {name}", workload.neighbors, draft.bound[name])
+            found = truth(f"truth of workload {name}", workload.neighbors, name)
             writer.workload(name, workload.filter.text, workload.parameters, *found)
 
 

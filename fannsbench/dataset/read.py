@@ -30,9 +30,11 @@ _METRICS = {
     "euclidean": Metric.EUCLIDEAN,
     "angular": Metric.COSINE,
     "cosine": Metric.COSINE,
+    "normalized": Metric.COSINE,  # VIBE's, of vectors of length one
     "ip": Metric.INNER_PRODUCT,
     "inner_product": Metric.INNER_PRODUCT,
 }
+_OF_NO_VECTORS = {"hamming": "bits", "jaccard": "sets"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,13 @@ class Dataset:
         with self._reading():
             if (schema := self.about("schema") or SCHEMA) != SCHEMA:  # ann-benchmarks' files name none
                 raise DatasetError(f"schema {schema!r}; this version reads {SCHEMA!r}")
-            if (distance := self.about("distance")) not in _METRICS:
+            distance = self.about("distance")
+            if distance in _OF_NO_VECTORS:
+                raise DatasetError(
+                    f"distance {distance!r} is between {_OF_NO_VECTORS[distance]}; algorithms here compare "
+                    f"vectors, by {', '.join(Metric)}"
+                )
+            if distance not in _METRICS:
                 raise DatasetError(f"distance {distance!r}; it must be one of {', '.join(_METRICS)}")
             self.metric = _METRICS[distance]
             self.name = self.about("name") or path.stem

@@ -10,6 +10,7 @@ _HERE = "fannsbench.cli.datasets"
 _COMMANDS = {
     "list": Lazy(f"{_HERE}.listing:list_datasets", "All data sets in the bundled folder and in your own."),
     "show": Lazy(f"{_HERE}.listing:show", "What a data set holds."),
+    "import": Lazy(f"{_HERE}.importing:import_", "Bring in your own data, or another benchmark's."),
     "build": Lazy(f"{_HERE}.build:build", "Embed real texts as a data set."),
 }
 

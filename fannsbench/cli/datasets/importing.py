@@ -7,9 +7,14 @@ import click
 from fannsbench.cli.lazy import Lazy, LazyGroup
 
 _HERE = "fannsbench.cli.datasets"
-_FORMATS: dict[str, Lazy] = {}
+_FORMATS = {
+    "arxiv-for-fanns": Lazy(f"{_HERE}.import_arxiv:arxiv", "arXiv's abstracts: eleven attributes."),
+    "ann-benchmarks": Lazy(f"{_HERE}.import_ann_benchmarks:ann_benchmarks", "HDF5, no filters; also VIBE's."),
+    "big-ann": Lazy(f"{_HERE}.import_big_ann:big_ann", ".fbin, .u8bin, .i8bin, .ibin; tags in .spmat."),
+    "vecs": Lazy(f"{_HERE}.import_vecs:vecs", ".fvecs, .bvecs, .ivecs, as of TEXMEX."),
+}
 
 
-@click.command(cls=LazyGroup, members=_FORMATS)
+@click.command("import", cls=LazyGroup, members=_FORMATS)
 def import_() -> None:
     """Bring in your own data, or another benchmark's."""

@@ -31,7 +31,9 @@ def _read_ivecs(path: Path) -> np.ndarray:
     if path.stat().st_size % 4:
         raise DatasetError(f"{path}: its size is no multiple of 4 bytes; truncated")
     numbers = np.fromfile(path, "<i4")
-    starts, lengths, place = [], [], 0
+    starts: list[int] = []
+    lengths: list[int] = []
+    place = 0
     while place < len(numbers):
         length = numbers[place].item()
         left = len(numbers) - place - 1

@@ -1,0 +1,24 @@
+"""`fannsbench datasets import ann-benchmarks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fannsbench.cli.datasets.output import Output, output_options
+from fannsbench.cli.options import SOURCE_FILE
+
+
+@click.command()
+@click.argument("source", type=SOURCE_FILE)
+@output_options
+def ann_benchmarks(source: Path, output: Output) -> None:
+    """An HDF5 file of ann-benchmarks or VIBE, with its truth.
+
+    SOURCE is a file such as glove-100-angular.hdf5. Those of sets or bits (jaccard, hamming) are refused.
+    """
+    from fannsbench.data.importers import ann_benchmarks as importer
+
+    with importer.read(source) as draft:
+        output.write(draft)
