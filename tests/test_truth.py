@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
-from fannsbench.data import truth
+from fannsbench.data import checkpoint, truth
 from fannsbench.data.truth import exact_knn
 from fannsbench.filters import Filter, matches_item
 
@@ -219,3 +219,114 @@ def test_the_result_does_not_depend_on_threads_or_blocks(monkeypatch):
     monkeypatch.setattr(truth, "_MOST_QUERIES", 7)
     for one, other in zip(whole, exact_knn(vectors, queries, 20, Metric.COSINE, threads=3), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_every_way_to_serve_a_query_gives_the_same(small_blocks):
+    """Filters shared by many queries and filters of one, keeping nearly all items, half of them, or few."""
+    rng = np.random.default_rng(10)
+    n, q, k = 1200, 160, 12
+    vectors = rng.normal(size=(n, 40)).astype(np.float32)
+    queries = rng.normal(size=(q, 40)).astype(np.float32)
+    rank = rng.permutation(n)
+    columns = Attributes({"rank": Number.from_values(rank.tolist())}, n)
+    high = np.concatenate([np.full(80, 300), rng.integers(1, 60, 40), rng.integers(n - 60, n, 40)])
+    filters = Filter.parse("rank < $high").bind(columns, {"high": high})
+    ways = truth._cheapest_ways(filters, filters.counts(), 40)
+    assert set(ways.tolist()) == {truth._SCAN, truth._SHARE, truth._GATHER}
+    masks = rank[None] < high[:, None]
+    for metric in METRICS:
+        assert_same(
+            exact_knn(vectors, queries, k, metric, filters, threads=2),
+            brute_force(vectors, queries, k, metric, masks),
+        )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_distances_of_known_neighbors(metric):
+    rng = np.random.default_rng(11)
+    vectors, queries = (rng.normal(size=(n, 9)).astype(np.float32) for n in (300, 7))
+    found = exact_knn(vectors, queries, 20, metric)
+    shuffled = rng.permuted(found.neighbors, axis=1)
+    shuffled[2, 5:] = -1
+    few = found.neighbors[:, :3]
+    ours, fewer = truth.distances_of(vectors, queries, [shuffled, few], metric)
+    expected = [dict(zip(*row, strict=True)) for row in zip(found.neighbors, found.distances, strict=True)]
+    for row, ids, distances in zip(expected, shuffled, ours, strict=True):
+        np.testing.assert_array_equal(distances, [row.get(item, np.inf) for item in ids])
+    np.testing.assert_array_equal(fewer, found.distances[:, :3])
+
+
+def filtered_case():
+    rng = np.random.default_rng(12)
+    vectors, queries = (rng.normal(size=(n, 16)).astype(np.float32) for n in (2000, 30))
+    columns = Attributes({"price": Number.from_values(rng.integers(0, 9, 2000).tolist())}, 2000)
+    return vectors, queries, Filter.parse("price >= $p").bind(columns, {"p": rng.integers(0, 9, 30)})
+
+
+class KilledError(Exception):
+    pass
+
+
+class DiesAt:
+    """Vectors that cannot be read from one row on; counts what is read."""
+
+    def __init__(self, vectors, row):
+        self.vectors, self.row, self.read = vectors, row, 0
+        self.shape, self.dtype = vectors.shape, vectors.dtype
+
+    def __getitem__(self, rows):
+        if rows.stop > self.row and rows.stop - rows.start < len(self.vectors):
+            raise KilledError
+        self.read += rows.stop - rows.start
+        return self.vectors[rows]
+
+
+def test_a_long_computation_goes_on_where_it_was_killed(tmp_path, monkeypatch):
+    vectors, queries, filters = filtered_case()
+    expected = exact_knn(vectors, queries, 10, Metric.COSINE, filters)
+    monkeypatch.setattr(truth, "rows_within", lambda memory, vectors: 100)
+    monkeypatch.setattr(checkpoint, "_LONG", 1)
+    monkeypatch.setattr(checkpoint, "_INTERVAL", 0.0)
+
+    def run(row):
+        source, done = DiesAt(vectors, row), []
+        try:
+            found = exact_knn(
+                source, queries, 10, Metric.COSINE, filters, advance=done.append, checkpoints=tmp_path
+            )
+        except KilledError:
+            found = None
+        return found, source.read - len(vectors), sum(done)  # all are read once for the identity
+
+    assert run(1250) == (None, 1200, 30 * 1200)
+    (kept,) = tmp_path.iterdir()
+    found, read, done = run(5000)
+    assert (read, done) == (800, 30 * 2000)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert list(tmp_path.iterdir()) == [], "what is finished is not kept"
+    run(1250)
+    kept.write_bytes(kept.read_bytes()[:1000])
+    for one, other in zip(run(5000)[0], expected, strict=True):
+        np.testing.assert_array_equal(one, other, "a damaged file is begun anew")
+
+
+def test_what_was_kept_belongs_to_one_computation_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_LONG", 1)
+    vectors, queries, filters = filtered_case()
+    changed = vectors.copy()
+    changed[1999, 15] += 1
+    other = Filter.parse("price <= $p").bind(filters.attributes, filters.parameters)
+    cases = [
+        (vectors, queries, 10, Metric.COSINE, filters),
+        (changed, queries, 10, Metric.COSINE, filters),
+        (vectors, queries + 1, 10, Metric.COSINE, filters),
+        (vectors, queries, 11, Metric.COSINE, filters),
+        (vectors, queries, 10, Metric.EUCLIDEAN, filters),
+        (vectors, queries, 10, Metric.COSINE, None),
+        (vectors, queries, 10, Metric.COSINE, other),
+    ]
+    kept_in = [checkpoint.Checkpoint.of(tmp_path, *case)._path for case in cases]
+    assert len(set(kept_in)) == len(cases)
+    again = (vectors.copy(), queries.copy(), 10, Metric.COSINE, filters)
+    assert checkpoint.Checkpoint.of(tmp_path, *again)._path == kept_in[0]

@@ -38,7 +38,19 @@ class Size(click.ParamType):  # type: ignore[type-arg]
 
 
 MEMORY = click.option(
-    "--memory", type=Size(), default="1GB", show_default=True, help="For the computation of ground truth."
+    "--memory", type=Size(), default="2GB", show_default=True, help="For the computation of ground truth."
+)
+
+
+METRIC = click.option(
+    "--metric",
+    type=click.Choice(["euclidean", "cosine", "inner_product"]),
+    default="euclidean",
+    show_default=True,
+    help="How far apart two vectors are.",
+)
+SEED = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."
 )
 
 

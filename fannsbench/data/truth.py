@@ -20,7 +20,7 @@ from fannsbench.kernels.exact import Block, Candidates, Nearest
 from fannsbench.run.machine import usable_cores
 from fannsbench.vectors import Vectors, as_float32, blocks, rows_within
 
-DEFAULT_MEMORY = 1 << 30
+DEFAULT_MEMORY = 2 * 10**9
 _MOST_QUERIES = 1024  # of one task
 _COPY_COST = 50
 """What copying an item costs a group of queries with equal filters, in scores by BLAS: from
@@ -63,12 +63,13 @@ def exact_knn(
     compared in float64 (see `fannsbench.kernels.exact`).
     """
     (n, d), q = vectors.shape, len(queries)
-    threads = threads or len(usable_cores())
+    quarter = memory // 4  # each for items, for tasks and for their fixed buffers; one is left over
+    threads = max(1, min(threads or len(usable_cores()), quarter // exact.BUFFER_BYTES))
     queries = as_float32(queries)
     nearest = Nearest.none(q, k)
     matches = np.full(q, n, np.int64) if filters is None else filters.counts(threads)
-    block_rows = min(n, rows_within(memory // (2 if vectors.dtype == np.float32 else 4), vectors))
-    tasks = list(_tasks(filters, matches, k, (block_rows, d), memory // (4 * threads)))
+    block_rows = min(n, rows_within(quarter if vectors.dtype == np.float32 else quarter // 2, vectors))
+    tasks = list(_tasks(filters, matches, k, (block_rows, d), quarter // threads))
     checkpoint = Checkpoint.of(checkpoints, vectors, queries, k, metric, filters)
     done = checkpoint.resume(nearest)
     idle = q - sum(len(task.queries) for task in tasks)

@@ -26,6 +26,8 @@ CHUNK = np.uint64(64)
 """Scores that are compared with the limit at once; unsigned, since Numba vectorises no signed offsets."""
 TILE_SCORES = 1 << 20
 """Dot products of a scan's tile, 4 MiB: BLAS likes large tiles, the kernel that reads them a cache."""
+BUFFER_BYTES = 8 * TILE_SCORES
+"""Of scores, and of copied vectors, in a `scan` or a `scan_chosen`."""
 GATHER_TILE_BYTES = 512 << 10
 """Vectors of a gather's tile: half an L2 cache."""
 SHARED_BY = 4
