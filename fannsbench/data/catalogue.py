@@ -7,7 +7,7 @@
     size = 197_000_000                 # about, in bytes; as the publisher states it, 0 if he does not
     items = 1_000
     dimension = 4_096
-    metric = "euclidean"               # only where the files do not say it
+    filters = "EM, R, EMIS"            # kinds; "EM or R": an import brings one of them
     license = "CC BY 4.0"              # "" where the publisher states none
     citation = "..."
     source = "https://..."             # the page that describes it
@@ -26,7 +26,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fannsbench import folders
-from fannsbench.algorithm import Metric
 from fannsbench.errors import DatasetError, UnknownNameError
 
 Format = Literal["ann-benchmarks", "arxiv-for-fanns", "big-ann", "qdrant"]
@@ -59,7 +58,7 @@ class Entry(_Strict):
     size: int = Field(default=0, ge=0)
     items: int = Field(ge=1)
     dimension: int = Field(ge=1)
-    metric: Metric | None = None
+    filters: str = ""
     license: str = ""
     citation: str = ""
     source: str

@@ -142,9 +142,9 @@ class _Resuming:
         except requests.ConnectionError as error:
             if not reached:
                 raise _unreachable(url, error) from None
-            raise _CutError(one_line(_innermost(error))) from None
+            raise _CutError(_reason(error)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _CutError(one_line(_innermost(error))) from None
+            raise _CutError(_reason(error)) from None
         return part
 
     def _save(self, response: requests.Response, part: Path, answer: _Answer) -> None:
@@ -200,11 +200,13 @@ def _refuse(response: requests.Response) -> None:
 
 
 def _unreachable(url: str, error: Exception) -> DatasetError:
-    return DatasetError(f"{url}: cannot be reached ({one_line(_innermost(error))}); is there a network?")
+    return DatasetError(f"{url}: cannot be reached ({_reason(error)}); is there a network?")
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """What the layers of libraries below had to say."""
+def _reason(error: BaseException) -> str:
+    """What the lowest of the libraries' layers has to say, without the objects that it names."""
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
-    return getattr(error, "reason", None) or error
+    error = getattr(error, "reason", None) or error
+    said = str(error.args[0]) if error.args else one_line(error)
+    return said.rpartition("): ")[2] if said.startswith("HTTP") else said

@@ -16,6 +16,7 @@ _COMMANDS = {
     "import": Lazy(f"{_HERE}.importing:import_", "Bring in your own data, or another benchmark's."),
     "download": Lazy(f"{_HERE}.download:download", "Fetch a public data set and import it."),
     "build": Lazy(f"{_HERE}.build:build", "Embed real texts as a data set."),
+    "verify": Lazy(f"{_HERE}.verify:verify", "Check a data set, and a sample of its truth."),
 }
 
 

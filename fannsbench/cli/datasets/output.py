@@ -50,10 +50,17 @@ class Output:
         click.echo(f"next: fannsbench run --algo all --dataset {shlex.quote(name)}")
 
 
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a command that takes them as `output`, an `Output`."""
+def output_options(command: Callable[..., Any], *, named_by: str | None = None) -> Callable[..., Any]:
+    """The options of a command that takes them as `output`, an `Output`. `named_by`: the command's parameter
+    that is the data set's name, unless --name is given; without either, `output` is None."""
 
-    @click.option("--name", required=True, metavar="NAME|PATH", help="Of the data set, or its .h5 file.")
+    @click.option(
+        "--name",
+        required=named_by is None,
+        metavar="NAME|PATH",
+        help="Of the data set, or its .h5 file.",
+        show_default=named_by and named_by.upper(),
+    )
     @click.option(
         "--depth",
         type=click.IntRange(min=1),
@@ -66,8 +73,11 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--replace", is_flag=True, help="Write over a data set of that name.")
     @functools.wraps(command)
     def with_output(
-        *, name: str, depth: int, memory: int, preview: bool, replace: bool, **others: Any
+        *, name: str | None, depth: int, memory: int, preview: bool, replace: bool, **others: Any
     ) -> Any:
+        name = name or (others[named_by] if named_by else None)
+        if name is None:
+            return command(output=None, **others)
         path = dataset.place_of(name)
         if path.exists() and not (replace or preview):
             raise DatasetError(f"{path} exists already; choose another --name, or give --replace")
