@@ -40,3 +40,4 @@ def test_a_filter_that_cannot_be_read():
 def test_a_free_name():
     assert free_name("r", []) == "r"
     assert free_name("r", ["r", "r-2", "r-4"]) == "r-3"
+    assert free_name("r", ["r", "r-2"], "_") == "r_2"

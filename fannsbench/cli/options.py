@@ -42,11 +42,18 @@ MEMORY = click.option(
 )
 
 
+def _as_metric(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    from fannsbench.algorithm import Metric
+
+    return Metric(value)
+
+
 METRIC = click.option(
     "--metric",
     type=click.Choice(["euclidean", "cosine", "inner_product"]),
     default="euclidean",
     show_default=True,
+    callback=_as_metric,
     help="How far apart two vectors are.",
 )
 SEED = click.option(

@@ -32,11 +32,11 @@ def named_filters(texts: Iterable[str], taken: Collection[str] = ()) -> dict[str
     return named
 
 
-def free_name(wanted: str, taken: Collection[str]) -> str:
+def free_name(wanted: str, taken: Collection[str], mark: str = "-") -> str:
     """`wanted`, or the first of wanted-2, wanted-3, ... that is not taken."""
     if wanted not in taken:
         return wanted
-    return next(name for number in count(2) if (name := f"{wanted}-{number}") not in taken)
+    return next(name for number in count(2) if (name := f"{wanted}{mark}{number}") not in taken)
 
 
 def _name_and_filter(text: str) -> tuple[str, Filter]:

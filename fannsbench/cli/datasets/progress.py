@@ -19,11 +19,16 @@ def progress_bars() -> Iterator[Callable[[str, int], Any]]:
         TaskProgressColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    bars = Progress(*columns, console=Console(stderr=True))
 
-        @contextmanager
-        def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-            task = bars.add_task(what, total=total)
-            yield lambda done: bars.advance(task, done)
+    @contextmanager
+    def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        bars.start()
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.advance(task, done)
 
+    try:
         yield progress
+    finally:
+        if bars.tasks:  # else it would leave an empty line
+            bars.stop()
