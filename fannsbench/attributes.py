@@ -87,6 +87,14 @@ class Category(_Vocabulary):
         code = int(self.codes[item])
         return None if code < 0 else self.vocabulary[code]
 
+    def take(self, items: np.ndarray) -> Category:
+        """Of these items alone; texts that none of them has are dropped."""
+        codes = self.codes[items]
+        used = np.unique(codes[codes >= 0])
+        new = np.searchsorted(used, codes).astype(np.int32)
+        new[codes < 0] = -1
+        return Category(new, [self.vocabulary[code] for code in used])
+
     @cached_property
     def postings(self) -> Postings:
         return _postings_of_scalar(self.codes, len(self.vocabulary))
@@ -122,6 +130,11 @@ class Number:
 
     def value(self, item: int) -> int | float | None:
         return self.values[item].item() if self._present[item] else None
+
+    def take(self, items: np.ndarray) -> Number:
+        """Of these items alone."""
+        missing = None if self.missing is None else self.missing[items]
+        return Number(self.values[items], missing if missing is not None and missing.any() else None)
 
     @cached_property
     def _present(self) -> np.ndarray:
@@ -216,6 +229,15 @@ class LabelSet(_Vocabulary):
     def value(self, item: int) -> set[str]:
         codes = self.indices[self.indptr[item] : self.indptr[item + 1]]
         return {self.vocabulary[code] for code in codes}
+
+    def take(self, items: np.ndarray) -> LabelSet:
+        """Of these items alone; texts that none of them has are dropped."""
+        sizes = np.diff(self.indptr)[items]
+        indptr = np.zeros(len(items) + 1, np.int64)
+        np.cumsum(sizes, out=indptr[1:])
+        places = np.arange(indptr[-1]) + np.repeat(self.indptr[items] - indptr[:-1], sizes)
+        used, indices = np.unique(self.indices[places], return_inverse=True)
+        return LabelSet(indptr, indices.astype(np.int32), [self.vocabulary[code] for code in used])
 
     @cached_property
     def postings(self) -> Postings:
@@ -345,6 +367,10 @@ class Attributes(Mapping[str, Column]):
                 raise DatasetError(f"attribute {name!r} has {len(column)} values for {n} items")
         self.n = n
         self._columns = dict(columns)
+
+    def take(self, items: np.ndarray) -> Attributes:
+        """Of these items (m,) alone, in their order; texts that none of them has are dropped."""
+        return Attributes({name: column.take(items) for name, column in self.items()}, len(items))
 
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]

@@ -189,3 +189,26 @@ def test_texts_that_no_file_can_keep(column, text):
 def test_integers_beyond_64_bits(values):
     with pytest.raises(DatasetError, match="beyond 64 bits"):
         Number.from_values(values)
+
+
+@given(st.data())
+def test_some_items_of_a_column(data):
+    """Taken from the codes or made of the values alone: the same, but for the order of a vocabulary."""
+    n = data.draw(st.integers(0, 12))
+    values = {
+        Category: data.draw(st.lists(st.none() | texts, min_size=n, max_size=n)),
+        Number: data.draw(st.lists(st.none() | int64, min_size=n, max_size=n)),
+        LabelSet: data.draw(st.lists(st.sets(texts, max_size=3), min_size=n, max_size=n)),
+    }
+    columns = {kind.kind: kind.from_values(of_kind) for kind, of_kind in values.items()}
+    items = np.array(data.draw(st.lists(st.integers(0, n - 1)) if n else st.just([])), np.int64)
+    taken = Attributes(columns, n).take(items)
+    assert taken.n == len(items) and list(taken) == list(columns)
+    for kind, of_kind in values.items():
+        column = taken[kind.kind]
+        alone = kind.from_values([of_kind[item] for item in items])
+        assert [column.value(i) for i in range(len(items))] == [alone.value(i) for i in range(len(items))]
+        if isinstance(column, Number):
+            assert (column.missing is None) == (alone.missing is None)
+        else:
+            assert column.vocabulary == alone.vocabulary

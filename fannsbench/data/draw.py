@@ -63,13 +63,20 @@ def draw(
     whose two ends are parameters takes the values of two further items, a range open on one side that of one.
     A parameter that is used more than once is drawn for its first use.
 
-    Raises FilterError for an unknown attribute, DatasetError where no item has all values.
+    Raises FilterError for an unknown attribute or one of the wrong kind, DatasetError where no item has all
+    values.
     """
     leaves = [leaf for leaf in leaves_of(filter_.tree) if _parameters_of(leaf)]
     for leaf in leaves:
         if leaf.attribute not in attributes:
             unknown = UnknownNameError("attribute", leaf.attribute, attributes)
             raise FilterError(f"filter {filter_.text!r}: {unknown}")
+        kind = attributes[leaf.attribute].kind
+        if isinstance(leaf, Contains) != (kind == LabelSet.kind):
+            raise FilterError(
+                f"filter {filter_.text!r}: {leaf.attribute} is a {kind}; `$value in {leaf.attribute}` is for "
+                "sets, `==` and ranges are for other kinds"
+            )
     exact = [leaf for leaf in leaves if not isinstance(leaf, Between)]
     anchors = _drawn_items(filter_, [leaf.attribute for leaf in exact], attributes, count, rng)
     values = Values(attributes, count, rng)
