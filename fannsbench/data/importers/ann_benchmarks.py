@@ -14,6 +14,7 @@ from pathlib import Path
 from fannsbench.attributes import Attributes
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.files import as_stored, read_all
+from fannsbench.data.importers.plain import note_of_truth
 from fannsbench.dataset import UNFILTERED, Dataset
 from fannsbench.errors import DatasetError
 
@@ -32,11 +33,13 @@ def read(source: Path) -> Iterator[Draft]:
             raise DatasetError(
                 f"{source}: /train is {items.dtype} and /test {queries.dtype}; they must be of one type"
             )
+        neighbors = opened.workload(UNFILTERED).neighbors
         yield Draft(
             opened.metric,
             items,
             read_all(queries),
             Attributes({}, opened.n),
-            neighbors=opened.workload(UNFILTERED).neighbors,
+            neighbors=neighbors,
             description=f"{source.name} of ann-benchmarks' layout",
+            notes=[note_of_truth(neighbors, source)],
         )

@@ -16,7 +16,8 @@ from fannsbench.attributes import Attributes, CategoryBuilder, LabelSetBuilder, 
 from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.importers.files import open_items_and_queries
 from fannsbench.data.importers.jsonl import naming, read_lines
-from fannsbench.data.importers.truths import read_truth
+from fannsbench.data.importers.plain import note_of_truth
+from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
@@ -79,7 +80,7 @@ def read(source: Path, progress: Progress = silent) -> Iterator[Draft]:
         raise DatasetError(f"{source}: there is no {', '.join(missing)}; download the whole data set")
     items, queries = open_items_and_queries(source / _ITEMS, source / _QUERIES)
     workloads = {name: _workload(source, name, len(queries)) for name in _WORKLOADS}
-    neighbors = _truth(source / _TRUTH, len(queries))
+    neighbors = read_truth_of(source / _TRUTH, len(queries))
     yield Draft(
         Metric.EUCLIDEAN,
         items,
@@ -89,6 +90,7 @@ def read(source: Path, progress: Progress = silent) -> Iterator[Draft]:
         neighbors,
         description="arxiv-for-fanns: abstracts of arXiv, and search terms as queries",
         source="https://huggingface.co/SPCL (arXiv 2507.21989)",
+        notes=[note_of_truth(neighbors, source)],
     )
 
 
@@ -98,13 +100,6 @@ def _values_file(workload: str) -> str:
 
 def _truth_file(workload: str) -> str:
     return f"ground_truth_{workload}.ivecs"
-
-
-def _truth(path: Path, q: int) -> np.ndarray:
-    neighbors = read_truth(path)
-    if len(neighbors) != q:
-        raise DatasetError(f"{path}: truth of {len(neighbors):,} queries; there are {q:,}")
-    return neighbors
 
 
 def _workload(source: Path, name: str, q: int) -> DraftWorkload:
@@ -126,7 +121,7 @@ def _workload(source: Path, name: str, q: int) -> DraftWorkload:
     for column in parameters.values():
         if len(column) != q:
             raise DatasetError(f"{path}: {len(column):,} lines for {q:,} queries")
-    return DraftWorkload(Filter.parse(filter_), parameters, _truth(source / _truth_file(name), q))
+    return DraftWorkload(Filter.parse(filter_), parameters, read_truth_of(source / _truth_file(name), q))
 
 
 def _attributes(path: Path, n: int, progress: Progress) -> Attributes:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.files import open_items_and_queries
-from fannsbench.data.importers.truths import read_truth
+from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.errors import DatasetError
 
 
 def draft_of_files(items: Path, queries: Path, truth: Path | None, metric: Metric) -> Draft:
     """Without attributes. Raises DatasetError as the readers do, or if the truth is of other queries."""
     opened, asked = open_items_and_queries(items, queries)
-    neighbors = None if truth is None else read_truth(truth)
-    if neighbors is not None and len(neighbors) != len(asked):
-        raise DatasetError(f"{truth}: truth of {len(neighbors):,} queries; {queries} has {len(asked):,}")
+    neighbors = None if truth is None else read_truth_of(truth, len(asked))
     return Draft(
         metric,
         opened,
@@ -25,7 +25,13 @@ def draft_of_files(items: Path, queries: Path, truth: Path | None, metric: Metri
         Attributes({}, opened.shape[0]),
         neighbors=neighbors,
         description=f"{items.name}, queries of {queries.name}",
+        notes=() if neighbors is None else (note_of_truth(neighbors, truth),),
     )
+
+
+def note_of_truth(neighbors: np.ndarray, source: object) -> str:
+    """Tells that --depth does not apply."""
+    return f"the ground truth is that of {source}, {neighbors.shape[1]:,} neighbours a query"
 
 
 def one_file(folder: Path, pattern: str) -> Path:

@@ -15,16 +15,19 @@ from fannsbench.data.importers.files import read_head
 from fannsbench.errors import DatasetError
 
 
-def read_truth(path: Path) -> np.ndarray:
-    """(q, K) int32, -1 padded where a query has fewer than K.
+def read_truth_of(path: Path, q: int) -> np.ndarray:
+    """Of so many queries: (q, K) int32, -1 padded where one has fewer than K.
 
-    Raises DatasetError if the suffix is not known, or the file ends too early or too late."""
+    Raises DatasetError if the suffix is not known, the file ends too early or too late, or has other rows."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(f"{path}: not known as a file of ground truth; known: {', '.join(_READERS)}")
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file")
-    return reader(path)
+    neighbors = reader(path)
+    if len(neighbors) != q:
+        raise DatasetError(f"{path}: truth of {len(neighbors):,} queries; there are {q:,}")
+    return neighbors
 
 
 def _read_ivecs(path: Path) -> np.ndarray:

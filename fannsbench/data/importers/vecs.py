@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from fannsbench.algorithm import Metric
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.archives import unpacked
 from fannsbench.data.importers.plain import draft_of_files, one_file, optional_file
+from fannsbench.errors import DatasetError
 
 
 @contextmanager
@@ -23,6 +25,10 @@ def read(
     if queries is not None:
         yield draft_of_files(source, queries, truth, metric)
         return
+    if source.is_file() and not tarfile.is_tarfile(source):
+        raise DatasetError(
+            f"{source}: name the file of the queries as well, or a folder or .tar.gz with both"
+        )
     with unpacked(source) as folder:
         yield draft_of_files(
             one_file(folder, "*_base.[fbi]vecs"),
