@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -24,4 +25,4 @@ def print_table(rows: list[dict[str, Any]], title: str | None = None) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return " / ".join(f"{part:g}" for part in value)
-    return f"{value:,}" if isinstance(value, int | float) else str(value or "")
+    return f"{value:,}" if isinstance(value, int | float) else escape(str(value or ""))
