@@ -27,7 +27,7 @@ def draw(rows: DataFrame, output: Path, **wishes: Any) -> Path:
     from fannsbench.plot import frame
 
     frame.check_format(output)
-    with _house_style():
+    with house_style():
         frame.write(figure(rows, **wishes), output)
     return output
 
@@ -65,7 +65,7 @@ def figure(
         raise UserError(f"--x does not go with {'--by-selectivity' if by_selectivity else '--y latency'}")
     chosen = choose(rows, datasets, workloads, algorithms, k)
     looks = style.looks(rows["algorithm"].dropna())
-    with _house_style():
+    with house_style():
         if by_selectivity:
             from fannsbench.results.bands import by_selectivity as split
 
@@ -78,7 +78,8 @@ def figure(
         return fronts.picture(chosen, looks, x or "recall", y, error_bars)
 
 
-def _house_style() -> AbstractContextManager[None]:
+def house_style() -> AbstractContextManager[None]:
+    """While this is entered, figures look as ours do, whatever the user's matplotlib settings."""
     from matplotlib import style as matplotlib_style
 
     from fannsbench.plot.style import HOUSE

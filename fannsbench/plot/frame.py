@@ -32,7 +32,8 @@ _EDGE, _GAP, _TITLE, _X_TICKS, _NOTE_GAP, _LEGEND_SYMBOL = 0.08, 0.16, 0.26, 0.2
 @dataclass(frozen=True)
 class Layout:
     """Sizes in inches. `left` is room for the tick labels of the y axis, `right` for the names of curves
-    beside every panel, `beside` for one legend beside all panels."""
+    beside every panel, `beside` for one legend beside all panels. Panels with axes of their own have
+    `between` for what stands between two in a row, and `below` for it between two rows."""
 
     panels: int
     columns: int
@@ -41,6 +42,8 @@ class Layout:
     left: float = 0.46
     right: float = 0.0
     beside: float = 0.0
+    between: float = 0.0
+    below: float = 0.0
 
     @property
     def across(self) -> int:
@@ -68,7 +71,7 @@ class Frame:
         top, bottom = bottoms[0] - layout.height, bottoms[-1]
         per_label = (bottom - top) / len(y_labels)
         labels = [wrapped(label, TEXT, per_label) for label in y_labels]
-        gap = max(_GAP, layout.right)
+        gap = max(_GAP, layout.right, layout.between)
         self._left = _EDGE + max(map(len, labels)) * _TEXT_LINE + layout.left
         self._right = self._left + layout.across * (layout.width + gap) - gap
         self._top = top
@@ -120,7 +123,7 @@ def _bottoms(layout: Layout, titles: Sequence[str]) -> list[float]:
     bottoms: list[float] = []
     for row in range(layout.down):
         titled = any(titles[row * layout.across : (row + 1) * layout.across])
-        above = bottoms[-1] + _GAP if bottoms else _EDGE
+        above = bottoms[-1] + max(_GAP, layout.below) if bottoms else _EDGE
         bottoms.append(above + _TITLE * titled + layout.height)
     return bottoms
 
