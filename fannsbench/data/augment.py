@@ -121,7 +121,7 @@ def _changed(source: Dataset, change: Change, seed: int, progress: Progress) -> 
     items: Vectors = source.vectors
     item_rows = _drawn("items", change.items, source.n, source.name, seed)
     query_rows = _drawn("queries", change.queries, source.num_queries, source.name, seed)
-    queries, attributes = source.queries()[query_rows], source.attributes
+    queries, attributes = source.stored_queries()[query_rows], source.attributes
     changes = []
     if len(item_rows) < source.n:
         items, attributes = Chosen(items, item_rows), attributes.take(item_rows)

@@ -16,6 +16,7 @@ from fannsbench.attributes import Attributes, check_text, text_of
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.truth import DEFAULT_MEMORY, Truth, distances_of, exact_knn
 from fannsbench.dataset import Dataset, DatasetWriter
+from fannsbench.dataset.write import check_attribute_name, check_workload_name
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.filters.tree import leaves_of
@@ -81,7 +82,10 @@ class Draft:
             raise DatasetError(f"{n:,} vectors, but attributes of {self.attributes.n:,} items")
         if (bad := not_finite(self.queries)) is not None:
             raise DatasetError(f"query {bad:,} holds NaN, or numbers that are infinite as float32")
-        for workload in self.workloads.values():
+        for name in self.attributes:
+            check_attribute_name(name)
+        for name, workload in self.workloads.items():
+            check_workload_name(name)
             for values in workload.parameters.values():
                 for value in values if values.dtype == object else ():
                     check_text(text_of(value))

@@ -62,7 +62,7 @@ def exact_knn(
     it or share a filter; the others gather their own matches. The scores only rule out: what is left is
     compared in float64 (see `fannsbench.kernels.exact`).
     """
-    (n, d), q = vectors.shape, len(queries)
+    (n, d), q, metric = vectors.shape, len(queries), Metric(metric)
     quarter = memory // 4  # each for items, for tasks and for their fixed buffers; one is left over
     threads = max(1, min(threads or len(usable_cores()), quarter // exact.BUFFER_BYTES))
     queries = as_float32(queries)

@@ -34,6 +34,19 @@ def check_workload_name(name: str) -> None:
         )
 
 
+def check_attribute_name(name: str) -> None:
+    """Raises DatasetError if no filter could name an attribute so."""
+    try:
+        usable = Filter.parse(f"{name} == 0").attributes == (name,)
+    except FilterError:
+        usable = False
+    if not usable:
+        raise DatasetError(
+            f"attribute {name!r}: a name is made of letters, digits and _, as in `price_eur`, "
+            "and no word of Python"
+        )
+
+
 class DatasetWriter:
     """Writes a data set file; it appears whole when the `with` block ends, and not at all on an error.
 
@@ -104,15 +117,7 @@ class DatasetWriter:
 
     def attribute(self, name: str, column: Column) -> None:
         """Raises DatasetError if the name could not be used in a filter."""
-        try:
-            usable = Filter.parse(f"{name} == 0").attributes == (name,)
-        except FilterError:
-            usable = False
-        if not usable:
-            raise DatasetError(
-                f"attribute {name!r}: a name is made of letters, digits and _, as in `price_eur`, "
-                "and no word of Python"
-            )
+        check_attribute_name(name)
         group = self._file.create_group(f"attributes/{name}")
         group.attrs["kind"] = column.kind
         match column:
