@@ -35,7 +35,7 @@ class Rows:
         cannot be read."""
         n = vectors.shape[0]
         lengths, digests, bad = np.empty(n), np.empty(n, digests_of(np.zeros((0, 1))).dtype), None
-        for rows in slices(n, min(most_rows, rows_within(BLOCK_BYTES // 2, vectors))):
+        for rows in slices(n, min(most_rows, rows_within(BLOCK_BYTES, vectors))):
             try:
                 block = vectors[rows]
             except OSError as error:
@@ -66,8 +66,8 @@ def check_rows(subject: str, rows: Rows, metric: Metric) -> Iterator[Finding]:
     found = duplicates(rows.digests)
     if found.repeats:
         groups = "; ".join(", ".join(f"{row:,}" for row in group) for group in found.examples)
-        detail = f"{found.repeats:,} of {len(rows.digests):,} rows equal an earlier one, in {found.groups:,} "
-        detail += f"groups of up to {found.largest:,}, e.g. rows {groups}"
+        detail = f"{found.repeats:,} of {len(rows.digests):,} rows equal an earlier one; "
+        detail += f"groups: {found.groups:,}, rows in the largest: {found.largest:,}; e.g. rows {groups}"
         yield Finding("duplicates", subject, NOTE, detail)
     else:
         yield Finding("duplicates", subject, OK, "none")

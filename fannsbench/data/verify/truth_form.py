@@ -56,7 +56,7 @@ def _padding(workload: Workload, subject: str) -> Finding:
     wanted, found = np.minimum(workload.matches, workload.depth), given.sum(axis=1)
     if (bad := found != wanted).any():
         first = np.argmax(bad)
-        said.append(f"{of_queries(bad)}: {found[first]:,} ids; by its matches {wanted[first]:,}")
+        said.append(f"{of_queries(bad)}: number of ids {found[first]:,}, by its matches {wanted[first]:,}")
     detail = "; ".join(said) or f"{workload.depth:,} neighbors a query, fewer where fewer match"
     return Finding("padding", subject, WRONG if said else OK, detail)
 
