@@ -24,7 +24,7 @@ class Served:
     cuts: list[int] = field(default_factory=list)
     """After how many bytes of its answer each of the next connections is cut."""
     statuses: list[int] = field(default_factory=list)
-    """What the next requests are answered instead."""
+    """What the next requests are answered instead; 200 is the file."""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -35,6 +35,7 @@ class Server:
     asked: list[tuple[str, str, str | None]]
     """Method, path and Range of every request."""
     agents: set[str]
+    authorizations: set[str | None]
 
     def url(self, name: str) -> str:
         return f"{self.address}/{name}"
@@ -45,6 +46,7 @@ def serving() -> Iterator[Server]:
     files: dict[str, Served] = {}
     asked: list[tuple[str, str, str | None]] = []
     agents: set[str] = set()
+    authorizations: set[str | None] = set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -61,9 +63,13 @@ def serving() -> Iterator[Server]:
         def answer(self, body: bool) -> None:
             asked.append((self.command, self.path, self.headers["Range"]))
             agents.add(self.headers["User-Agent"])
+            authorizations.add(self.headers["Authorization"])
             file = files.get(self.path.removeprefix("/").partition("?")[0])
-            if file is None or (body and file.statuses):
-                self.send_response(404 if file is None else file.statuses.pop(0))
+            status = 404 if file is None else file.statuses.pop(0) if body and file.statuses else 200
+            if file is None or status != 200:
+                self.send_response(status)
+                if self.path.startswith("/api/"):  # as the Hugging Face hub says it
+                    self.send_header("X-Error-Code", "RepoNotFound")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
@@ -106,7 +112,7 @@ def serving() -> Iterator[Server]:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}", files, asked, agents)
+        yield Server(f"http://127.0.0.1:{server.server_port}", files, asked, agents, authorizations)
     finally:
         server.shutdown()
         server.server_close()

@@ -26,7 +26,8 @@ def server(monkeypatch):
 
 
 def fetch(server, folder, name="x.bin", sha256="", **options):
-    return download.fetch(SourceFile(url=server.url(name), sha256=sha256), folder, **options)
+    file = SourceFile(url=server.url(name), sha256=sha256, size=len(CONTENT))
+    return download.fetch(file, folder, **options)
 
 
 def ranges(server):
@@ -44,7 +45,7 @@ def test_a_file_comes_whole_under_its_name_and_once(server, tmp_path):
     assert names(tmp_path) == ["x.bin"]
     assert fetch(server, tmp_path) == path
     assert len(server.asked) == 1
-    assert server.agents == {f"fannsbench/{__version__}"}
+    assert server.agents == {f"fannsbench/{__version__}"} and server.authorizations == {None}
 
 
 def test_cut_connections_go_on_where_they_were_within_a_run(server, tmp_path):
@@ -76,6 +77,23 @@ def test_a_download_that_was_whole_when_killed_is_not_begun_anew(server, tmp_pat
     server.asked.clear()
     assert fetch(server, tmp_path).read_bytes() == CONTENT
     assert ranges(server) == [f"bytes={len(CONTENT) - 1}-"]
+
+
+def test_a_published_checksum_says_more_than_the_server_s_tags(server, tmp_path):
+    server.files["x.bin"] = Served(CONTENT, cuts=[2_000_000, *[0] * 4])
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    with pytest.raises(DatasetError):
+        fetch(server, tmp_path, sha256=sha256)
+    server.files["x.bin"] = Served(CONTENT, etag='"another server of the same file"')
+    server.asked.clear()
+    assert fetch(server, tmp_path, sha256=sha256).read_bytes() == CONTENT
+    assert ranges(server) == ["bytes=1999999-"]
+
+
+def test_what_is_not_for_everyone_is_said(server, tmp_path):
+    server.files["x.bin"] = Served(CONTENT, statuses=[401])
+    with pytest.raises(DatasetError, match=r"401 Unauthorized; it is not for everyone; .*`hf auth login`"):
+        fetch(server, tmp_path)
 
 
 @pytest.mark.parametrize("new", [CONTENT[::-1], CONTENT[:1_500_000], CONTENT + CONTENT], ids=len)
@@ -167,7 +185,7 @@ def test_progress_ends_at_the_size_whatever_happened(server, tmp_path):
         told.append((what, total))
         yield told.append
 
-    fetch(server, tmp_path, size=len(CONTENT), progress=progress)
+    fetch(server, tmp_path, progress=progress)
     assert told[0] == ("x.bin", len(CONTENT)) and sum(told[1:]) == len(CONTENT)
 
 

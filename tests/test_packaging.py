@@ -70,7 +70,8 @@ def test_the_wheel_holds_algorithms_data_set_licences_and_types(wheel: Path) -> 
     for name in ALGORITHMS:
         folder = f"fannsbench/algorithms/{name.replace('-', '_')}"
         assert {f"{folder}/plugin.py", f"{folder}/params.toml"} <= names
-    assert {"fannsbench/datasets/wordnet-10k.h5", "fannsbench/py.typed"} <= names
+    assert {f"fannsbench/datasets/{name}" for name in ("catalogue.toml", "wordnet-10k.h5")} <= names
+    assert "fannsbench/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("wordnet-10k.LICENSE.txt") for name in names)
     assert not any(name.startswith(("tests/", "algorithms/", "datasets/", "results/")) for name in names)

@@ -7,9 +7,10 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pooch
@@ -56,21 +57,26 @@ def size_of(url: str) -> int:
         raise _unreachable(url, error) from None
 
 
-def fetch(file: SourceFile, folder: Path, size: int = 0, progress: Progress = silent) -> Path:
+def fetch(
+    file: SourceFile,
+    folder: Path,
+    progress: Progress = silent,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """The file in the folder, downloaded unless it is there; what is there of it by an earlier attempt is
-    gone on with. `size`: in bytes, for the progress.
+    gone on with. `headers`: to ask with, as for authorization.
 
     Raises DatasetError if it is not to be had, if the connection was cut again and again, or if its
     checksum is not the published one."""
     pooch.get_logger().setLevel(logging.WARNING)
-    with progress(file.name, size) as advance:
+    with progress(file.name, file.size) as advance:
         try:
             path = pooch.retrieve(
                 file.url,
                 known_hash=file.sha256 or None,
                 fname=file.name,
                 path=folder,
-                downloader=_Resuming(folder / file.name, advance),
+                downloader=_Resuming(folder / file.name, file.sha256, HEADERS | dict(headers), advance),
             )
         except ValueError as error:  # of the checksum; pooch has removed the file
             raise DatasetError(f"{file.url}: {one_line(error)}") from None
@@ -92,11 +98,14 @@ def compare_with_first(file: SourceFile, path: Path) -> tuple[str, str]:
 class _Resuming:
     """What pooch calls to download: `downloader(url, output_file, pooch)`.
 
-    The bytes gather in `<name>.<entity>.part`, where `entity` is a hash of what the server says of the file:
-    its ETag, date and length. Only bytes of the same entity are gone on with."""
+    The bytes gather in `<name>.<entity>.part`, where `entity` is a hash of the file's length and of its
+    published checksum, or else what the server says of it, its ETag or date. Only bytes of the same entity
+    are gone on with."""
 
-    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        self._path, self._advance = path, advance
+    def __init__(
+        self, path: Path, sha256: str, headers: dict[str, str], advance: Callable[[int], None]
+    ) -> None:
+        self._path, self._sha256, self._headers, self._advance = path, sha256, headers, advance
         self._shown = 0
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
@@ -126,10 +135,10 @@ class _Resuming:
         parts = self._parts()
         # The last byte is asked for again: a file that is all there then is an answer like any other.
         start = max(0, parts[0].stat().st_size - 1) if len(parts) == 1 else 0
-        headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
+        headers = self._headers | ({"Range": f"bytes={start}-"} if start else {})
         try:
             with requests.get(url, headers=headers, timeout=TIMEOUT, stream=True) as response:
-                answer = _Answer.of(response)
+                answer = _Answer.of(response, self._sha256)
                 part = self._path.with_name(f"{self._path.name}.{answer.entity}.part")
                 goes_on = answer.start == start and (part in parts or not start)
                 if answer.start and not goes_on:
@@ -172,7 +181,7 @@ class _Answer(NamedTuple):
     entity: str
 
     @classmethod
-    def of(cls, response: requests.Response) -> _Answer:
+    def of(cls, response: requests.Response, sha256: str) -> _Answer:
         """Raises DatasetError if the file is not to be had, _CutError if it may be later."""
         _refuse(response)
         headers = response.headers
@@ -186,7 +195,7 @@ class _Answer(NamedTuple):
             first = given.partition("-")[0]
             start = int(first) if first.isdecimal() else -1
         total = int(length) if length.isdecimal() else None
-        said: tuple[object, ...] = (headers.get("ETag"), headers.get("Last-Modified"), total)
+        said: tuple[object, ...] = (sha256 or headers.get("ETag") or headers.get("Last-Modified"), total)
         if not any(said):
             said = (time.time_ns(),)  # nothing that a later answer could be compared with
         return cls(start, total, hashlib.sha256(repr(said).encode()).hexdigest()[:16])
@@ -196,7 +205,11 @@ def _refuse(response: requests.Response) -> None:
     """Raises DatasetError for answers that another attempt would not change."""
     code = response.status_code
     if 400 <= code < 500 and code not in _PATIENCE:
-        raise DatasetError(f"{response.url}: {code} {response.reason}; its publisher may have moved it")
+        hint = "its publisher may have moved it"
+        if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            hint = "it is not for everyone; on the Hugging Face hub, accept its terms and run `hf auth login`"
+        url = (response.history or [response])[0].url
+        raise DatasetError(f"{url}: {code} {response.reason}; {hint}")
 
 
 def _unreachable(url: str, error: Exception) -> DatasetError:

@@ -1,16 +1,20 @@
-"""Data sets in repositories of the Hugging Face hub ($HF_ENDPOINT, $HF_TOKEN and so on are heeded)."""
+"""Data set repositories of the Hugging Face hub ($HF_ENDPOINT and $HF_TOKEN are heeded).
+
+huggingface_hub finds the files and their checksums. It does not fetch them: since its version 1.18 it begins
+a file anew in every run, however much of it was there.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, errors, snapshot_download
+from huggingface_hub import HfApi, errors, get_token, hf_hub_url
 
 from fannsbench import __version__
+from fannsbench.data.catalogue import SourceFile
 from fannsbench.errors import DatasetError, one_line
 
 _HTTP_ERROR: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
@@ -18,82 +22,54 @@ _HTTP_ERROR: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
-class HubFile:
-    """A file and its checksum on the hub: a sha256, or for small files, which git keeps itself, git's own."""
+class Repository:
+    """What a repository holds now, but for its documents. `git`: by file name, git's checksum of the small
+    files that it keeps itself and that have no sha256."""
 
-    name: str
-    size: int
-    sha256: str | None
-    git: str | None
-
-    def differs(self, path: Path) -> str | None:
-        """How a downloaded file differs from what the hub says of it, if it does."""
-        if not path.is_file() or path.stat().st_size != self.size:
-            return f"{path.stat().st_size if path.is_file() else 0:,} of {self.size:,} bytes"
-        with path.open("rb") as stream:
-            if self.sha256:
-                expected, found = self.sha256, hashlib.file_digest(stream, "sha256").hexdigest()
-            else:
-                expected, head = self.git or "", hashlib.sha1(b"blob %d\0" % self.size)
-                found = hashlib.file_digest(stream, head.copy).hexdigest()
-        return None if found == expected else f"checksum {found}; the hub says {expected}"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A data set repository as it is at one revision."""
-
-    repository: str
     revision: str
-    files: tuple[HubFile, ...]
+    files: tuple[SourceFile, ...]
+    git: Mapping[str, str]
 
     @classmethod
-    def current(cls, repository: str) -> Snapshot:
+    def find(cls, name: str) -> Repository:
         """Raises DatasetError if the hub or the repository is not to be had."""
-        with _one_line_errors(repository):
+        where = f"{name} on the Hugging Face hub"
+        try:
             info = HfApi(library_name="fannsbench", library_version=__version__).dataset_info(
-                repository, files_metadata=True
+                name, files_metadata=True
             )
-        files = [
-            HubFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None, file.blob_id)
-            for file in info.siblings or ()
-        ]
-        return cls(repository, info.sha or "main", tuple(files))
+        except errors.RepositoryNotFoundError:
+            raise DatasetError(f"{where}: there is no such data set, or it is private") from None
+        except errors.HfHubHTTPError as error:
+            raise DatasetError(f"{where}: {one_line(error)}") from None
+        except (_HTTP_ERROR, OSError) as error:
+            raise DatasetError(
+                f"{where}: cannot be reached ({one_line(error)}); is there a network?"
+            ) from None
+        files, git = [], {}
+        for file in info.siblings or ():
+            path = file.rfilename
+            if path.startswith(".") or path.endswith(".md"):
+                continue
+            url = hf_hub_url(name, path, repo_type="dataset", revision=info.sha)
+            files.append(SourceFile(url=url, size=file.size or 0, sha256=file.lfs.sha256 if file.lfs else ""))
+            if not file.lfs and file.blob_id:
+                git[files[-1].name] = file.blob_id
+        return cls(info.sha or "main", tuple(files), git)
 
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return sum(file.size for file in self.files)
-
-    def fetch(self, folder: Path) -> None:
-        """All files into the folder; what is there by an earlier attempt is gone on with.
-
-        Raises DatasetError if one cannot be had whole, or is not what the hub says; that one is removed."""
-        with _one_line_errors(self.repository):
-            snapshot_download(self.repository, repo_type="dataset", revision=self.revision, local_dir=folder)
-        for file in self.files:
-            if difference := file.differs(folder / file.name):
-                (folder / file.name).unlink(missing_ok=True)
-                raise DatasetError(
-                    f"{self.repository}/{file.name}: {difference}; removed, run again to fetch it anew"
-                )
+    def check(self, path: Path) -> None:
+        """Raises DatasetError if a fetched file is not what git keeps; then it is removed."""
+        expected, size = self.git.get(path.name), path.stat().st_size
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, hashlib.sha1(b"blob %d\0" % size).copy).hexdigest()
+        if expected and found != expected:
+            path.unlink()
+            raise DatasetError(
+                f"{path.name}: git's checksum is {found}, the hub says {expected}; removed, run again"
+            )
 
 
-@contextmanager
-def _one_line_errors(repository: str) -> Iterator[None]:
-    where = f"{repository} on the Hugging Face hub"
-    try:
-        yield
-    except errors.GatedRepoError:
-        raise DatasetError(
-            f"{where}: accept its terms at https://huggingface.co/datasets/{repository}, then run "
-            "`hf auth login`, and this again"
-        ) from None
-    except errors.RepositoryNotFoundError:
-        raise DatasetError(f"{where}: there is no such data set, or it is private") from None
-    except errors.HfHubHTTPError as error:
-        raise DatasetError(f"{where}: {one_line(error)}; run again to go on") from None
-    except (_HTTP_ERROR, OSError) as error:
-        raise DatasetError(
-            f"{where}: cut or not to be reached ({one_line(error)}); run again to go on"
-        ) from None
+def authorization() -> dict[str, str]:
+    """The header that tells the hub who asks, if the user is known to it."""
+    token = get_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}

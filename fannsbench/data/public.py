@@ -4,46 +4,49 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fannsbench import folders
 from fannsbench.data import download
-from fannsbench.data.catalogue import Entry
+from fannsbench.data.catalogue import Entry, SourceFile
 from fannsbench.data.draft import Draft
-from fannsbench.data.hub import Snapshot
+from fannsbench.data.hub import Repository, authorization
 from fannsbench.data.importers import ann_benchmarks, arxiv, big_ann, qdrant
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
 
-_READERS = {
-    "ann-benchmarks": ann_benchmarks.read,
+_READERS: dict[str, Callable[[Path, Progress], AbstractContextManager[Draft]]] = {
+    "ann-benchmarks": lambda source, progress: ann_benchmarks.read(source),
     "arxiv-for-fanns": arxiv.read,
-    "big-ann": big_ann.read,
-    "qdrant": qdrant.read,
+    "big-ann": lambda source, progress: big_ann.read(source),
+    "qdrant": lambda source, progress: qdrant.read(source),
 }
 
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """An entry whose servers were asked. `sizes`: of the files, in bytes, 0 where nobody knows; `snapshot`:
-    what the hub has, if it is there."""
+    """An entry whose servers were asked. `files`: with the sizes that they say; `hub`: the repository that
+    they are in, if they are on the hub."""
 
     name: str
     entry: Entry
-    sizes: tuple[int, ...]
-    snapshot: Snapshot | None
+    files: tuple[SourceFile, ...]
+    hub: Repository | None
 
     @classmethod
     def asked_for(cls, name: str, entry: Entry) -> PublicDataset:
         """Raises DatasetError if its servers cannot be reached, or have it no more."""
         if entry.hub:
-            snapshot = Snapshot.current(entry.hub)
-            return cls(name, entry, tuple(file.size for file in snapshot.files), snapshot)
-        sizes = tuple(download.size_of(file.url) or file.size for file in entry.files)
-        return cls(name, entry, sizes, None)
+            hub = Repository.find(entry.hub)
+            return cls(name, entry, hub.files, hub)
+        sizes = [download.size_of(file.url) or file.size for file in entry.files]
+        files = [
+            file.model_copy(update={"size": size}) for file, size in zip(entry.files, sizes, strict=True)
+        ]
+        return cls(name, entry, tuple(files), None)
 
     @property
     def folder(self) -> Path:
@@ -53,12 +56,13 @@ class PublicDataset:
     @property
     def source(self) -> Path:
         """What an importer is given: the file, or the folder of several."""
-        return self.folder / self.entry.files[0].name if len(self.entry.files) == 1 else self.folder
+        return self.folder if self.hub or len(self.files) > 1 else self.folder / self.files[0].name
 
     @property
     def size(self) -> int:
         """Of the download, in bytes; 0 if that of a file is not known."""
-        return sum(self.sizes) if all(self.sizes) else 0
+        sizes = [file.size for file in self.files]
+        return sum(sizes) if all(sizes) else 0
 
     @property
     def here(self) -> int:
@@ -82,12 +86,13 @@ class PublicDataset:
         Raises DatasetError if a file cannot be had whole and sound; running again goes on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with _alone(self.folder):
-            if self.snapshot:
-                self.snapshot.fetch(self.folder)
-                return [f"revision {self.snapshot.revision}, checksums as on the hub"]
+            if self.hub:
+                for file in self.files:
+                    self.hub.check(download.fetch(file, self.folder, progress, authorization()))
+                return [f"revision {self.hub.revision}, checksums as on the hub"]
             notes = []
-            for file, size in zip(self.entry.files, self.sizes, strict=True):
-                path = download.fetch(file, self.folder, size, progress)
+            for file in self.files:
+                path = download.fetch(file, self.folder, progress)
                 if file.sha256:
                     notes.append(f"{file.name}: sha256 as published")
                     continue
@@ -99,9 +104,9 @@ class PublicDataset:
             return notes
 
     @contextmanager
-    def read(self) -> Iterator[Draft]:
+    def read(self, progress: Progress = silent) -> Iterator[Draft]:
         """The fetched files as a draft, with what the catalogue knows of them."""
-        with _READERS[self.entry.format](self.source) as draft:
+        with _READERS[self.entry.format](self.source, progress) as draft:
             about = (draft.description, self.entry.note, self.entry.citation)
             yield replace(
                 draft,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,7 +60,9 @@ def download(dataset: str | None, keep: bool, output: Output | None, as_json: bo
         notes = public.fetch(progress)
     for note in notes:
         click.echo(note)
-    with public.read() as draft:
+    with ExitStack() as stack:
+        with progress_bars() as progress:
+            draft = stack.enter_context(public.read(progress))
         output.write(draft)
     if keep:
         click.echo(f"kept: {public.source}")
@@ -89,7 +92,7 @@ def _row(name: str, entry: Entry) -> dict[str, Any]:
 
 
 def _announce(public: PublicDataset) -> None:
-    entry, count = public.entry, len(public.sizes)
+    entry, count = public.entry, len(public.files)
     size = f"{public.size / 1e6:,.1f} MB" if public.size else "of unknown size"
     about = {
         "data set": f"{public.name}, {entry.items:,} items of {entry.dimension:,} dimensions, {entry.format}",

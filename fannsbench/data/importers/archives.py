@@ -7,11 +7,14 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gzip import BadGzipFile
 from lzma import LZMAError
 from pathlib import Path
 
 from fannsbench import folders
 from fannsbench.errors import DatasetError, one_line
+
+_PIECE = 1 << 20
 
 
 @contextmanager
@@ -40,7 +43,10 @@ def _extract(archive: Path, folder: Path) -> None:
             for member in opened:
                 folders.require_space(folder, member.size)
                 opened.extract(member, folder, filter="data")
+            # The checksum comes last, behind what tarfile reads.
+            while opened.fileobj and opened.fileobj.read(_PIECE):
+                pass
     except FileNotFoundError:
         raise DatasetError(f"{archive}: there is no such folder or archive") from None
-    except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
+    except (tarfile.TarError, BadGzipFile, EOFError, zlib.error, LZMAError) as error:
         raise DatasetError(f"{archive}: cannot be unpacked: {one_line(error)}") from None

@@ -25,6 +25,7 @@ from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.importers.archives import unpacked
 from fannsbench.data.importers.files import open_vectors
 from fannsbench.data.importers.jsonl import naming, read_lines
+from fannsbench.data.importers.plain import note_of_truth
 from fannsbench.data.importers.qdrant_conditions import MATCH, Structure, read_conditions
 from fannsbench.data.importers.qdrant_payloads import attribute_names, read_columns
 from fannsbench.data.naming import named_filters
@@ -68,7 +69,10 @@ def read(source: Path, structure: int = 1) -> Iterator[Draft]:
             workloads=workloads,
             neighbors=None if workloads else truth,
             description=f"{source.name}, tests with {texts[structure - 1] or 'no condition'}",
-            notes=_notes(others, texts, [count for _, count in ranked], structure),
+            notes=[
+                *_notes(others, texts, [count for _, count in ranked], structure),
+                *([] if truth is None else [note_of_truth(truth, source)]),
+            ],
         )
 
 
