@@ -21,7 +21,7 @@ from fannsbench.data.stats.attributes import AttributeFigures
 from fannsbench.data.stats.distances import NAMES, is_distance, of_truth
 from fannsbench.data.stats.duplicates import Duplicates, row_hashes
 from fannsbench.data.stats.neighbourhood import HUB_NEIGHBORS, NEIGHBORS, Neighbourhood
-from fannsbench.data.stats.survey import Survey, survey
+from fannsbench.data.stats.survey import Survey
 from fannsbench.data.stats.vectors import VectorFigures
 from fannsbench.data.stats.workloads import Sampled, WorkloadFigures, nearest_of_random_sets
 from fannsbench.data.truth import exact_knn
@@ -56,7 +56,7 @@ def describe(dataset: Dataset, progress: Progress = silent) -> Statistics:
     FilterError where a filter does not fit the attributes."""
     rng = np.random.default_rng(_SEED)
     with progress("items", dataset.n) as advance:
-        seen = survey(dataset.vectors, rng, advance)
+        seen = Survey.take(dataset.vectors, rng, advance)
     queries = dataset.queries()
     duplicates = Duplicates.of(seen.hashes, row_hashes(queries))
     chosen = np.sort(rng.choice(len(queries), min(len(queries), SAMPLE_QUERIES), replace=False))

@@ -72,21 +72,15 @@ class Summary:
     @classmethod
     def of(cls, values: np.ndarray, histogram: Histogram | None = None) -> Self | None:
         """Of the finite ones among the values; None if there are none."""
-        values = values[np.isfinite(values)]
-        if not len(values):
+        finite = values[np.isfinite(values)]
+        if not len(finite):
             return None
-        low, *quartiles, high = np.quantile(values.astype(np.float64), [0, 0.25, 0.5, 0.75, 1]).tolist()
-        scale = max(abs(low), abs(high)) or 1.0  # squares of the largest doubles would overflow
-        scaled = values / scale
-        return cls(
-            count=len(values),
-            mean=float(scaled.mean() * scale),
-            std=float(scaled.std() * scale),
-            min=low,
-            quartiles=quartiles,
-            max=high,
-            histogram=histogram or Histogram.of(values),
-        )
+        values = finite.astype(np.float64)
+        exponent = int(np.frexp(np.abs(values).max())[1])
+        scaled = np.ldexp(values, -exponent)  # sums and squares of the largest doubles would overflow
+        figures = [scaled.mean(), scaled.std(), *np.quantile(scaled, [0, 0.25, 0.5, 0.75, 1])]
+        mean, std, low, *quartiles, high = np.ldexp(figures, exponent).tolist()
+        return cls(len(values), mean, std, low, quartiles, high, histogram or Histogram.of(finite))
 
     @property
     def median(self) -> float:

@@ -33,18 +33,18 @@ class Survey:
         _, first = np.unique(self.hashes[self.numbers], return_index=True)
         return self.sample if len(first) == len(self.sample) else self.sample[np.sort(first)]
 
-
-def survey(vectors: Vectors, rng: np.random.Generator, advance: Callable[[int], None]) -> Survey:
-    """Read all (n, d) items in blocks; `advance` is called with the rows of each."""
-    n, d = vectors.shape
-    size = min(n, SAMPLE_ITEMS, rows_within(_SAMPLE_BYTES, vectors))
-    numbers = np.sort(rng.choice(n, size, replace=False))
-    norms, hashes = np.empty(n), np.empty(n, np.uint64)
-    sample = np.empty((size, d), np.float32)
-    for rows, block in blocks(vectors):
-        items = as_float32(block)
-        norms[rows], hashes[rows] = lengths(items), row_hashes(items)
-        first, last = np.searchsorted(numbers, [rows.start, rows.stop])
-        sample[first:last] = items[numbers[first:last] - rows.start]
-        advance(len(items))
-    return Survey(norms, hashes, numbers, sample)
+    @classmethod
+    def take(cls, vectors: Vectors, rng: np.random.Generator, advance: Callable[[int], None]) -> Survey:
+        """Read all (n, d) items in blocks; `advance` is called with the rows of each."""
+        n, d = vectors.shape
+        size = min(n, SAMPLE_ITEMS, rows_within(_SAMPLE_BYTES, vectors))
+        numbers = np.sort(rng.choice(n, size, replace=False))
+        norms, hashes = np.empty(n), np.empty(n, np.uint64)
+        sample = np.empty((size, d), np.float32)
+        for rows, block in blocks(vectors):
+            items = as_float32(block)
+            norms[rows], hashes[rows] = lengths(items), row_hashes(items)
+            first, last = np.searchsorted(numbers, [rows.start, rows.stop])
+            sample[first:last] = items[numbers[first:last] - rows.start]
+            advance(len(items))
+        return cls(norms, hashes, numbers, sample)

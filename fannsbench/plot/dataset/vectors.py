@@ -23,9 +23,9 @@ def distributions(found: Statistics) -> Figure:
     """Histograms of norms and distances with the best fit."""
     panels = {
         "Norms": (found.vectors.norms, f"Euclidean length of {found.items:,} items"),
-        "Distances": (found.vectors.distances, f"Distance of two items ({found.distance})"),
+        "Distances": (found.vectors.distances, "Distance of two items"),
     }
-    notes = [f"{found.name} · {found.sampled_items:,} sampled items for distances"]
+    notes = [f"{found.name} · distance: {found.distance}, of pairs among {found.sampled_items:,} items"]
     notes += [f"{title}: {_fit(one)}" for title, (one, _) in panels.items()]
     layout = Layout(2, 2, 2.9, 1.9, between=0.5)
     titles = [f"{title}: {_name(one)}" for title, (one, _) in panels.items()]
