@@ -11,7 +11,6 @@ from scipy import stats as scipy_stats
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.data.stats import attributes, distances, neighbourhood, vectors, workloads
-from fannsbench.data.stats.duplicates import Duplicates, row_hashes
 from fannsbench.data.stats.fits import FAMILIES, fit
 from fannsbench.data.stats.summary import Histogram, Summary
 from fannsbench.data.stats.survey import Survey
@@ -215,20 +214,6 @@ def test_a_survey_sees_every_item_in_blocks(rng, monkeypatch):
     assert len(set(found.numbers.tolist())) == 20 and (np.diff(found.numbers) > 0).all()
     assert (found.sample == items[found.numbers]).all()
     assert (found.distinct == found.sample).all()
-
-
-def test_duplicates_are_those_of_unique(rng):
-    items = rng.integers(0, 3, (200, 3)).astype(np.float32)
-    items[items == 0] = rng.choice([0.0, -0.0], (items == 0).sum())
-    queries = rng.integers(0, 4, (60, 3)).astype(np.float32)
-    distinct, counts = np.unique(items + 0.0, axis=0, return_counts=True)
-    known = {tuple(row) for row in distinct.tolist()}
-    assert Duplicates.of(row_hashes(items), row_hashes(queries)) == Duplicates(
-        repeats=200 - len(distinct),
-        groups=int((counts > 1).sum()),
-        largest_group=int(counts.max()),
-        queries_among_items=sum(tuple(row) in known for row in queries.tolist()),
-    )
 
 
 # Neighbourhoods

@@ -12,6 +12,7 @@ import numpy as np
 from fannsbench.vectors import Vectors, as_float32, blocks
 
 _DIGEST_BYTES = 16
+DIGEST = np.dtype(f"S{_DIGEST_BYTES}")
 EXAMPLES = 5
 
 
@@ -35,12 +36,12 @@ def digests_of(block: np.ndarray) -> np.ndarray:
     equal digests are taken for equal rows without a second look."""
     block = as_float32(block) + np.float32(0)  # makes 0.0 of -0.0
     digests = b"".join(hashlib.blake2b(row, digest_size=_DIGEST_BYTES).digest() for row in block)
-    return np.frombuffer(digests, f"S{_DIGEST_BYTES}")
+    return np.frombuffer(digests, DIGEST)
 
 
 def digests_of_all(vectors: Vectors, advance: Callable[[int], None] = lambda _: None) -> np.ndarray:
     """`digests_of` all rows, read in blocks, after each of which `advance` is called with its rows."""
-    digests = np.empty(vectors.shape[0], f"S{_DIGEST_BYTES}")
+    digests = np.empty(vectors.shape[0], DIGEST)
     for rows, block in blocks(vectors):
         digests[rows] = digests_of(block)
         advance(rows.stop - rows.start)

@@ -136,10 +136,10 @@ def _measures(found: Statistics) -> list[dict[str, Any]]:
     )
     add("out-of-distribution queries", drift.ratio if drift else None, remark)
     remark = (
-        f"{copies.groups:,} vectors, one of them {copies.largest_group:,} times" if copies.repeats else ""
+        f"{copies.groups:,} vectors, one of them {copies.largest:,} times" if copies.repeats else ""
     )
     add("repeated items", copies.repeats, remark)
-    add("queries that are items", copies.queries_among_items, "")
+    add("queries that are items", found.queries_among_items, "")
     return rows
 
 

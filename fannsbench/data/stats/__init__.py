@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from fannsbench.data.duplicates import Duplicates, digests_of, duplicates, rows_equal_to
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.stats import attributes, neighbourhood, vectors, workloads
 from fannsbench.data.stats.attributes import AttributeFigures
 from fannsbench.data.stats.distances import NAMES, is_distance, of_truth
-from fannsbench.data.stats.duplicates import Duplicates, row_hashes
 from fannsbench.data.stats.neighbourhood import HUB_NEIGHBORS, NEIGHBORS, Neighbourhood
 from fannsbench.data.stats.survey import Survey
 from fannsbench.data.stats.vectors import VectorFigures
@@ -46,6 +46,8 @@ class Statistics:
     sampled_queries: int
     vectors: VectorFigures
     duplicates: Duplicates
+    queries_among_items: int
+    """Queries whose vector is that of an item."""
     neighbourhood: Neighbourhood
     attributes: dict[str, AttributeFigures]
     workloads: dict[str, WorkloadFigures]
@@ -58,7 +60,6 @@ def describe(dataset: Dataset, progress: Progress = silent) -> Statistics:
     with progress("items", dataset.n) as advance:
         seen = Survey.take(dataset.vectors, rng, advance)
     queries = dataset.queries()
-    duplicates = Duplicates.of(seen.hashes, row_hashes(queries))
     chosen = np.sort(rng.choice(len(queries), min(len(queries), SAMPLE_QUERIES), replace=False))
     mean = neighbourhood.mean_distances(queries[chosen], seen.sample, dataset.metric)
     neighbors, distances = _nearest_of_queries(dataset, queries, chosen, progress)
@@ -75,7 +76,8 @@ def describe(dataset: Dataset, progress: Progress = silent) -> Statistics:
         sampled_items=len(seen.sample),
         sampled_queries=len(chosen),
         vectors=vectors.figures(seen.norms, seen.sample, dataset.metric, rng),
-        duplicates=duplicates,
+        duplicates=duplicates(seen.digests),
+        queries_among_items=int((rows_equal_to(seen.digests, digests_of(queries)) >= 0).sum()),
         neighbourhood=neighbourhood.figures(of_items, distances, mean, k_nearest, dataset.metric),
         attributes={name: attributes.figures(column) for name, column in dataset.attributes.items()},
         workloads=_workloads(dataset, queries[chosen], sampled, rng, progress),

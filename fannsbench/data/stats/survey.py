@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fannsbench.data.duplicates import DIGEST, digests_of
 from fannsbench.data.stats.distances import lengths
-from fannsbench.data.stats.duplicates import row_hashes
 from fannsbench.vectors import Vectors, as_float32, blocks, rows_within
 
 SAMPLE_ITEMS = 10_000
@@ -20,8 +20,8 @@ _SAMPLE_BYTES = 256 << 20
 class Survey:
     norms: np.ndarray
     """(n,) float64, the Euclidean lengths of all items."""
-    hashes: np.ndarray
-    """(n,) uint64, `row_hashes` of all items."""
+    digests: np.ndarray
+    """(n,) `digests_of` all items."""
     numbers: np.ndarray
     """(s,) int64, ascending: the items of the sample."""
     sample: np.ndarray
@@ -30,7 +30,7 @@ class Survey:
     @property
     def distinct(self) -> np.ndarray:
         """(t, d) float32: the sample without repeated vectors."""
-        _, first = np.unique(self.hashes[self.numbers], return_index=True)
+        _, first = np.unique(self.digests[self.numbers], return_index=True)
         return self.sample if len(first) == len(self.sample) else self.sample[np.sort(first)]
 
     @classmethod
@@ -39,12 +39,12 @@ class Survey:
         n, d = vectors.shape
         size = min(n, SAMPLE_ITEMS, rows_within(_SAMPLE_BYTES, vectors))
         numbers = np.sort(rng.choice(n, size, replace=False))
-        norms, hashes = np.empty(n), np.empty(n, np.uint64)
+        norms, digests = np.empty(n), np.empty(n, DIGEST)
         sample = np.empty((size, d), np.float32)
         for rows, block in blocks(vectors):
             items = as_float32(block)
-            norms[rows], hashes[rows] = lengths(items), row_hashes(items)
+            norms[rows], digests[rows] = lengths(items), digests_of(items)
             first, last = np.searchsorted(numbers, [rows.start, rows.stop])
             sample[first:last] = items[numbers[first:last] - rows.start]
             advance(len(items))
-        return cls(norms, hashes, numbers, sample)
+        return cls(norms, digests, numbers, sample)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fannsbench.algorithm import Metric
-from fannsbench.data.duplicates import digests_of, duplicates, rows_equal_to
+from fannsbench.data.duplicates import DIGEST, digests_of, duplicates, rows_equal_to
 from fannsbench.data.verify.distances import lengths_of
 from fannsbench.data.verify.findings import NOTE, OK, WRONG, Finding, of_queries
 from fannsbench.errors import DatasetError, one_line
@@ -34,7 +34,7 @@ class Rows:
         its slice of rows, its vectors (rows, d) float64, and their lengths. Raises DatasetError where one
         cannot be read."""
         n = vectors.shape[0]
-        lengths, digests, bad = np.empty(n), np.empty(n, digests_of(np.zeros((0, 1))).dtype), None
+        lengths, digests, bad = np.empty(n), np.empty(n, DIGEST), None
         for rows in slices(n, min(most_rows, rows_within(BLOCK_BYTES, vectors))):
             try:
                 block = vectors[rows]
