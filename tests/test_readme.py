@@ -13,7 +13,7 @@ import click
 import pytest
 
 from fannsbench.cli.main import commands
-from fannsbench.dataset import Dataset
+from fannsbench.dataset import Dataset, find
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- commands -->\n", "<!-- end of commands -->"
@@ -57,18 +57,35 @@ def test_the_example_plugin_passes_the_compliance_suite(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_the_tutorial_goes_from_files_to_a_plot(tmp_path: Path) -> None:
+    (source,) = [block for block in blocks("python") if "vectors.npy" in block]
+    commands = "".join(block for block in blocks("sh") if "import table" in block)
+    subprocess.run([sys.executable, "-c", source], cwd=tmp_path, check=True)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    shell = ["bash", "-e", "-c", commands]
+    done = subprocess.run(
+        shell, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "results" / "plots" / "shop-pareto.png").is_file()
+    with Dataset.open(find("shop")) as dataset:
+        assert (dataset.n, dataset.num_queries) == (9_900, 100)
+        assert {name: dataset.workload(name).kind for name in dataset.workload_names} == {
+            "none": None, "emis": "EMIS", "bargain": "MR",
+        }  # fmt: skip
+        assert all((dataset.workload(name).matches > 0).all() for name in ("emis", "bargain"))
+
+
 def test_the_example_data_set_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (source,) = [block for block in blocks("python") if "DatasetWriter" in block]
+    (source,) = [block for block in blocks("python") if "DraftWorkload" in block]
     script = tmp_path / "make.py"
     script.write_text(source)
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(script))
-    with Dataset.open(tmp_path / "shop.h5") as dataset:
-        assert dataset.workload_names == ["none", "cheap-red", "tagged"]
-        assert {name: dataset.workload(name).kind for name in ("cheap-red", "tagged")} == {
-            "cheap-red": "C",
-            "tagged": "EMIS",
-        }
+    with Dataset.open(tmp_path / "small-shop.h5") as dataset:
+        assert {name: dataset.workload(name).kind for name in dataset.workload_names} == {
+            "none": None, "cheap-red": "C", "tagged": "EMIS",
+        }  # fmt: skip
         assert all((dataset.workload(name).matches > 0).all() for name in ("cheap-red", "tagged"))
 
 

@@ -123,7 +123,7 @@ def _notes_on(name: str, column: Column, kind: Kind, values: pa.Array) -> list[s
         first, last = (dates.iso(column.distinct[end], unit) for end in (0, -1))
         return [
             f"{name}: dates from {first} to {last}, kept as {kind} since 1970-01-01; in filters and values "
-            f"they are written as dates: {name} >= '{first}'"
+            f'they are written as dates: {name} >= "{first}"'
         ]
     if not pa.types.is_string(values.type):
         return []
