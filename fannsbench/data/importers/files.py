@@ -42,10 +42,8 @@ def open_file(path: Path) -> Vectors:
     return opener(path)
 
 
-def open_items_and_queries(items: Path, queries: Path) -> tuple[Vectors, np.ndarray]:
-    """The items, still on disk, and the queries, read.
-
-    Raises DatasetError also if the two differ in dimension or dtype."""
+def open_items_and_queries(items: Path, queries: Path) -> tuple[Vectors, Vectors]:
+    """Raises DatasetError also if the two differ in dimension or dtype."""
     opened, asked = open_vectors(items), open_vectors(queries)
     if opened.shape[1] != asked.shape[1]:
         raise DatasetError(
@@ -53,7 +51,7 @@ def open_items_and_queries(items: Path, queries: Path) -> tuple[Vectors, np.ndar
         )
     if opened.dtype != asked.dtype:
         raise DatasetError(f"{items} holds {opened.dtype}, {queries} {asked.dtype}; they must be of one type")
-    return opened, read_all(asked)
+    return opened, asked
 
 
 def read_all(vectors: Vectors) -> np.ndarray:
@@ -178,3 +176,4 @@ _OPENERS: Mapping[str, Callable[[Path], Vectors]] = {
     **dict.fromkeys(_BIN, _open_bin),
     ".npy": _open_npy,
 }
+SUFFIXES = tuple(_OPENERS)

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from fannsbench import folders
-from fannsbench.data.importers.files import as_stored, open_file
+from fannsbench.data.importers.files import SUFFIXES, as_stored, open_file
 from fannsbench.data.importers.table.parquet_vectors import open_parquet
 from fannsbench.errors import DatasetError, UnknownNameError, one_line
 from fannsbench.vectors import Vectors, not_finite
@@ -59,6 +59,11 @@ def open_place(place: Place, stack: ExitStack) -> Opened:
     Raises DatasetError if it has none, or several and none is named; and, when they are read, at a row that
     is not finite."""
     suffix = place.file.suffix.lower()
+    if suffix not in (*SUFFIXES, *_OF_SEVERAL):
+        raise DatasetError(
+            f"{place.file}: not known as a file of vectors; known suffixes: .npy, {', '.join(_OF_SEVERAL)}, "
+            f"{', '.join(suffix for suffix in SUFFIXES if suffix != '.npy')}"
+        )
     if suffix not in _OF_SEVERAL:
         if place.key:
             raise DatasetError(
