@@ -159,7 +159,7 @@ HOLE = pa.array([*MATRIX[:17].tolist(), [1.0, None, 2.0], *MATRIX[18:].tolist()]
         (lambda p: (p / "v.h5").write_text("x") and p / "v.h5", "v.h5: no readable HDF5 file"),
         (lambda p: (p / "v.npz").write_text("x") and p / "v.npz", "v.npz: no sound .npz file"),
         (lambda p: (p / "v.parquet").write_text("x") and p / "v.parquet", "v.parquet: no sound Parquet file"),
-        (lambda p: (p / "v.txt").write_text("x") and p / "v.txt", "v.txt: not known .* .npy, .npz, .parquet, .h5, .* .fvecs"),
+        (lambda p: (p / "v.txt").write_text("x") and p / "v.txt", r"not known .* \.npy, \.npz, .*\.fvecs"),
         (lambda p: p / "v.h5", "v.h5: there is no such file"),
         (lambda p: p / "v.npy", "v.npy: there is no such file"),
         (lambda p: f"{p / 'v.npy'}:key", "only .npz, .parquet, .h5, .hdf5"),
