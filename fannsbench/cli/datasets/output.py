@@ -47,7 +47,8 @@ class Output:
         click.echo(f"{self.path} ({megabytes(self.path)} MB)")
         is_found_by_name = dataset.available().get(self.path.stem) == self.path
         name = self.path.stem if is_found_by_name else str(self.path)
-        click.echo(f"next: fannsbench run --algo all --dataset {shlex.quote(name)}")
+        workloads = " --workload all" if draft.workloads else ""
+        click.echo(f"next: fannsbench run --algo all --dataset {shlex.quote(name)}{workloads}")
 
 
 def output_options(command: Callable[..., Any], *, named_by: str | None = None) -> Callable[..., Any]:
