@@ -16,6 +16,9 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from fannsbench.errors import DatasetError
+from fannsbench.vectors import slices
+
+_ROWS_SORTED_AT_ONCE = _NUMBERS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,24 +273,35 @@ class _Builder:
         return self
 
 
+def _consecutive() -> Iterator[int]:
+    # Made many at a time they lie together, not among the texts that stay, so their memory is freed whole.
+    first = 0
+    while True:
+        some = list(range(first, first + min(max(first, 256), _NUMBERS_AT_ONCE)))
+        yield from some
+        first += len(some)
+
+
 class _Numbering:
     """Numbers texts as they first come, and then in sorted order."""
 
     def __init__(self) -> None:
         self._number_of: dict[str, int] = {}
+        self._unused = _consecutive()
 
     def number(self, text: str) -> int:
         found = self._number_of.get(text)
         if found is None:
             check_text(text)
-            found = self._number_of[text] = len(self._number_of)
+            found = self._number_of[text] = next(self._unused)
         return found
 
-    def sorted(self) -> tuple[list[str], np.ndarray]:
-        """The texts in order, and for each number the place of its text in it."""
+    def finish(self) -> tuple[list[str], np.ndarray]:
+        """The texts in order, and for each number the place of its text in it. No more can be numbered."""
         vocabulary = sorted(self._number_of)
         place = np.empty(len(vocabulary), np.int32)
         place[[self._number_of[text] for text in vocabulary]] = np.arange(len(vocabulary))
+        self._number_of.clear()  # half of the memory, before the column is made
         return vocabulary, place
 
 
@@ -311,9 +325,8 @@ class CategoryBuilder(_Builder):
         self._numbers.append(-1 if value is None else self._numbering.number(value))
 
     def finish(self) -> Category:
-        vocabulary, place = self._numbering.sorted()
-        numbers = np.array(self._numbers, np.int32)
-        return Category(np.append(place, np.int32(-1))[numbers], vocabulary)
+        vocabulary, place = self._numbering.finish()
+        return Category(np.append(place, np.int32(-1))[np.asarray(self._numbers)], vocabulary)
 
 
 class NumberBuilder(_Builder):
@@ -335,7 +348,7 @@ class NumberBuilder(_Builder):
             raise DatasetError(f"{filled} is beyond 64 bits") from None
 
     def finish(self) -> Number:
-        values = np.array(self._values, np.int64 if self._values.typecode == "q" else np.float64)
+        values = np.asarray(self._values)
         missing = np.array(self._missing, bool)
         return Number(values, missing if missing.any() else None)
 
@@ -351,11 +364,15 @@ class LabelSetBuilder(_Builder):
         self._ends.append(len(self._numbers))
 
     def finish(self) -> LabelSet:
-        vocabulary, place = self._numbering.sorted()
-        indptr = np.array(self._ends, np.int64)
-        indices = place[np.array(self._numbers, np.int32)]
-        row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        return LabelSet(indptr, indices[np.lexsort((indices, row))], vocabulary)
+        vocabulary, place = self._numbering.finish()
+        indptr = np.asarray(self._ends)
+        indices = place[np.asarray(self._numbers)]
+        for rows in slices(len(indptr) - 1, _ROWS_SORTED_AT_ONCE):
+            ends = indptr[rows.start : rows.stop + 1]
+            row = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+            part = indices[ends[0] : ends[-1]]
+            part[:] = part[np.lexsort((part, row))]
+        return LabelSet(indptr, indices, vocabulary)
 
 
 class Attributes(Mapping[str, Column]):

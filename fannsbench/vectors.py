@@ -13,7 +13,8 @@ import numpy as np
 
 from fannsbench.errors import DatasetError
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 16 << 20
+"""Of float32 numbers. Some such blocks are alive at a time: read, converted, checked."""
 _WORTH_SKIPPING = 1 << 20
 """Bytes of rows that nobody wants, from which on a new read is cheaper than reading them too."""
 

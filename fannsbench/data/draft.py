@@ -21,6 +21,7 @@ from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.filters.tree import leaves_of
 from fannsbench.run.machine import usable_cores
+from fannsbench.run.memory import give_back
 from fannsbench.vectors import Vectors, not_finite
 
 TRUTH_DEPTH = 100
@@ -125,6 +126,7 @@ def write(
     Raises DatasetError or FilterError if the draft is unsound, before anything long is begun, or if a
     vector turns out not to be finite."""
     draft.check()
+    give_back()
     n, q = draft.items.shape[0], len(draft.queries)
     truth_bytes = (1 + len(draft.workloads)) * q * depth * 8
     folders.require_space(path.parent, draft.stored_bytes + truth_bytes)

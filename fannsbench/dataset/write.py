@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,10 +19,11 @@ from fannsbench.attributes import Category, Column, LabelSet, Number, text_of
 from fannsbench.dataset.read import SCHEMA, UNFILTERED, storable
 from fannsbench.errors import DatasetError, FilterError
 from fannsbench.filters import Filter
-from fannsbench.vectors import Vectors, blocks, not_finite
+from fannsbench.vectors import Vectors, blocks, not_finite, slices
 
 _DISTANCE_NAMES = {Metric.EUCLIDEAN: "euclidean", Metric.COSINE: "angular", Metric.INNER_PRODUCT: "ip"}
 _CHUNK_BYTES = 1 << 20
+_TEXTS_AT_ONCE = 1 << 16
 _WORKLOAD_NAME = re.compile(r"\w[\w.+-]*")
 
 
@@ -177,12 +178,13 @@ class DatasetWriter:
         rows = max(1, _CHUNK_BYTES * shape[0] // size)
         return {**self._storage, "chunks": (min(rows, shape[0]), *shape[1:])}
 
-    def _write_texts(self, group: h5py.Group, name: str, values: Iterable[Any]) -> None:
-        texts = [text_of(value) for value in values]
+    def _write_texts(self, group: h5py.Group, name: str, values: Sequence[Any] | np.ndarray) -> None:
         if not self._storage:
-            self._write(group, name, np.array(texts, object), h5py.string_dtype())
+            stored = group.create_dataset(name, (len(values),), h5py.string_dtype())
+            for some in slices(len(values), _TEXTS_AT_ONCE):
+                stored[some] = np.array([text_of(value) for value in values[some]], object)
             return
         # Texts of fixed length are the ones that HDF5 can compress.
-        encoded = [text.encode() for text in texts]
+        encoded = [text_of(value).encode() for value in values]
         length = max([1, *map(len, encoded)])
         self._write(group, name, np.array(encoded, h5py.string_dtype("utf-8", length)))

@@ -260,26 +260,37 @@ def _predicate(tree: Node, leaves: list[Leaf], attributes: Attributes, bounds: n
         bounds=bounds,
         codes=_stacked([column.codes for column in scalar_columns], (0, n), np.int32),
         row_starts=_stacked(
-            [c.indptr + before for c, before in zip(set_columns, codes_before, strict=False)],
+            [_shifted(c.indptr, before) for c, before in zip(set_columns, codes_before, strict=False)],
             (0, n + 1),
             np.int64,
         ),
         row_codes=_joined([column.indices for column in set_columns], np.int32),
         posting_column=np.array([starts_before[names.index(leaf.attribute)] for leaf in leaves], np.int64),
         posting_starts=_joined(
-            [p.starts + before for p, before in zip(postings, ids_before, strict=False)], np.int64
+            [_shifted(p.starts, before) for p, before in zip(postings, ids_before, strict=False)], np.int64
         ),
         posting_ids=_joined([p.ids for p in postings], np.int32),
         driver=np.array(_drivers(tree), np.int32),
     )
 
 
+# The arrays of a single column, which most filters have, are not copied.
+
+
+def _shifted(starts: np.ndarray, by: int) -> np.ndarray:
+    return starts + by if by else starts
+
+
 def _stacked(rows: list[np.ndarray], empty: tuple[int, int], dtype: type) -> np.ndarray:
-    return np.ascontiguousarray(np.stack(rows), dtype) if rows else np.zeros(empty, dtype)
+    if not rows:
+        return np.zeros(empty, dtype)
+    return np.ascontiguousarray(rows[0][None] if len(rows) == 1 else np.stack(rows), dtype)
 
 
 def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    return np.ascontiguousarray(np.concatenate(parts), dtype) if parts else np.zeros(0, dtype)
+    if not parts:
+        return np.zeros(0, dtype)
+    return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts), dtype)
 
 
 def _program(node: Node, numbers: Iterator[int]) -> list[int]:

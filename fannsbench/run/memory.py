@@ -25,11 +25,16 @@ def peak_bytes() -> int:
     return sum(_status_bytes(process, "VmHWM") for process in _tree())
 
 
-def anonymous_bytes() -> int:
-    """Resident memory that is no mapped file, after what is unused has been given back."""
+def give_back() -> None:
+    """To the operating system: what has been freed here, but is kept for what may come."""
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def anonymous_bytes() -> int:
+    """Resident memory that is no mapped file, after what is unused has been given back."""
+    give_back()
     return sum(_status_bytes(process, "RssAnon") for process in _tree())
 
 

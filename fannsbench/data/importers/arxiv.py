@@ -14,13 +14,14 @@ import numpy as np
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, CategoryBuilder, LabelSetBuilder, NumberBuilder, text_of
 from fannsbench.data.draft import Draft, DraftWorkload
-from fannsbench.data.importers.files import open_items_and_queries
+from fannsbench.data.importers.files import open_items_and_queries, read_all
 from fannsbench.data.importers.jsonl import naming, read_lines
 from fannsbench.data.importers.plain import note_of_truth
 from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
+from fannsbench.run.memory import give_back
 
 _ITEMS, _QUERIES = "database_vectors.fvecs", "query_vectors.fvecs"
 _ATTRIBUTES, _TRUTH = "database_attributes.jsonl", "ground_truth.ivecs"
@@ -79,13 +80,15 @@ def read(source: Path, progress: Progress = silent) -> Iterator[Draft]:
     if missing := [name for name in needed if not (source / name).is_file()]:
         raise DatasetError(f"{source}: there is no {', '.join(missing)}; download the whole data set")
     items, queries = open_items_and_queries(source / _ITEMS, source / _QUERIES)
-    workloads = {name: _workload(source, name, len(queries)) for name in _WORKLOADS}
-    neighbors = read_truth_of(source / _TRUTH, len(queries))
+    q = queries.shape[0]
+    workloads = {name: _workload(source, name, q) for name in _WORKLOADS}
+    neighbors = read_truth_of(source / _TRUTH, q)
+    attributes = _attributes(source / _ATTRIBUTES, items.shape[0], progress)
     yield Draft(
         Metric.EUCLIDEAN,
         items,
-        queries,
-        _attributes(source / _ATTRIBUTES, items.shape[0], progress),
+        read_all(queries),
+        attributes,
         workloads,
         neighbors,
         description="arxiv-for-fanns: abstracts of arXiv, and search terms as queries",
@@ -136,7 +139,9 @@ def _attributes(path: Path, n: int, progress: Progress) -> Attributes:
         advance(count % _LINES_PER_ADVANCE)
     if count != n:
         raise DatasetError(f"{path}: {count:,} lines for {n:,} items of {_ITEMS}")
-    return Attributes({name: builders.pop(name).finish() for name in _KINDS}, n)
+    columns = {name: builders.pop(name).finish() for name in _KINDS}
+    give_back()
+    return Attributes(columns, n)
 
 
 def _append(builders: Mapping[str, Any], row: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.draft import Draft
-from fannsbench.data.importers.files import open_items_and_queries
+from fannsbench.data.importers.files import open_items_and_queries, read_all
 from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.errors import DatasetError
 
@@ -17,11 +17,11 @@ from fannsbench.errors import DatasetError
 def draft_of_files(items: Path, queries: Path, truth: Path | None, metric: Metric) -> Draft:
     """Without attributes. Raises DatasetError as the readers do, or if the truth is of other queries."""
     opened, asked = open_items_and_queries(items, queries)
-    neighbors = None if truth is None else read_truth_of(truth, len(asked))
+    neighbors = None if truth is None else read_truth_of(truth, asked.shape[0])
     return Draft(
         metric,
         opened,
-        asked,
+        read_all(asked),
         Attributes({}, opened.shape[0]),
         neighbors=neighbors,
         description=f"{items.name}, queries of {queries.name}",
