@@ -11,7 +11,6 @@ Last, the peak resident memory of a process of its own that computes the truth o
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from fannsbench.data.truth import exact_knn
 from fannsbench.dataset import Dataset, find
 from fannsbench.run.machine import usable_cores
+from fannsbench.run.memory import peak_bytes
 
 SGEMM_BLOCK = 1024
 
@@ -123,7 +123,7 @@ def peak_after_all_workloads(name: str, k: int, memory: int, share: float) -> in
             for workload in dataset.workload_names:
                 filters = dataset.workload(workload).bind(dataset.attributes)
                 exact_knn(vectors, queries, k, dataset.metric, filters, memory=memory)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_bytes()  # not ru_maxrss, which a process inherits from a larger parent
 
 
 if __name__ == "__main__":

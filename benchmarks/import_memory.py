@@ -1,11 +1,11 @@
-"""Peak memory of importing a synthetic arxiv-for-fanns folder, above that of the interpreter with libraries.
+"""Peak memory of importing a synthetic arxiv-for-fanns folder, above that of the bare interpreter.
 
     python benchmarks/import_memory.py --items 2735264 --dimension 64 --folder /tmp/arxiv
 
 The folder is made first, with as many distinct authors and submitters for each item as arXiv has: large ones
 need time and disk. The items' vectors pass through in blocks, so their dimension should not matter, but for
-that the queries are kept: give the real one, 4096, with fewer items to see that. The peak of a thousand items
-is that of compiled kernels and of the queries.
+that the queries are kept: give the real one, 4096, with fewer items to see that. Beside it stand the bare
+interpreter, what libraries add to it, and the peak of a thousand items: compiled kernels and the queries.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+BARE = "print(1024 * int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]))"
 QUERIES, DEPTH, SMALL = 10_000, 100, 1000
 DISTINCT_AUTHORS, DISTINCT_SUBMITTERS, AUTHORS = 0.55, 0.26, 4.0
 """For each item, about."""
@@ -36,21 +37,30 @@ def main() -> None:
     if options.measure:
         print(sizes(options.folder))
         return
-    peaks = []
+    bare = int(output_of("-c", BARE))
+    peaks = {}
     for items in (SMALL, options.items):
         make(options.folder, items, options.dimension)
-        command = [sys.executable, __file__, "--folder", str(options.folder), "--measure"]
-        measured = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        libraries, peak = (int(size) / 1e6 for size in measured.stdout.split())
-        peaks.append(peak - libraries)
-    print(
-        f"{options.items:,} items of {options.dimension:,} dimensions: peak {peaks[1]:,.0f} MB above the "
-        f"{libraries:,.0f} MB of the interpreter with libraries; {SMALL:,} items: {peaks[0]:,.0f} MB"
-    )
+        measured = output_of(__file__, "--folder", str(options.folder), "--measure")
+        libraries, peaks[items] = map(int, measured.split())
+    rows = {
+        "bare interpreter": bare,
+        "libraries, above it": libraries - bare,
+        f"import of {SMALL:,} items, above it": peaks[SMALL] - bare,
+        f"import of {options.items:,} items, above it": peaks[options.items] - bare,
+    }
+    print(f"{options.dimension:,} dimensions, {QUERIES:,} queries; peak resident memory")
+    for what, size in rows.items():
+        print(f"{what:36} {size / 1e6:7,.0f} MB")
+
+
+def output_of(*arguments: str) -> str:
+    """Of a new Python."""
+    return subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def sizes(folder: Path) -> str:
-    """Resident bytes before the import and at its peak."""
+    """Peak resident bytes with all libraries, before the import and after it."""
     from fannsbench.data.draft import write
     from fannsbench.data.importers import arxiv
     from fannsbench.run.memory import peak_bytes

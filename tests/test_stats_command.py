@@ -106,9 +106,8 @@ def test_figures_of_a_small_data_set(tiny_dataset):
     expected = np.abs(np.corrcoef(items.T)[np.triu_indices(8, 1)]).mean()
     assert found["vectors"]["correlation"]["mean_absolute"] == pytest.approx(expected, abs=1e-5)
     assert "matrix" not in found["vectors"]["correlation"]
-    assert found["duplicates"] == {
-        "repeats": 0, "groups": 0, "largest_group": 1, "queries_among_items": 0,
-    }  # fmt: skip
+    assert found["duplicates"] == {"repeats": 0, "groups": 0, "largest": 0, "examples": []}
+    assert found["queries_among_items"] == 0
 
     near = found["neighbourhood"]
     gaps = np.linalg.norm(queries[:, None] - items, axis=2)
@@ -207,8 +206,9 @@ def test_items_that_are_all_the_same(tmp_path, metric):
     items = np.ones((150, 3), np.float32)
     found = figures(make(tmp_path / "same.h5", items, items[:5], metric=metric))
     assert found["duplicates"] == {
-        "repeats": 149, "groups": 1, "largest_group": 150, "queries_among_items": 5,
+        "repeats": 149, "groups": 1, "largest": 150, "examples": [[0, 1, 2, 3, 4]],
     }  # fmt: skip
+    assert found["queries_among_items"] == 5
     near = found["neighbourhood"]
     assert near["contrast"] is None and near["lid_items"] is None and near["hubness"] is None
     assert found["vectors"]["correlation"]["mean_absolute"] is None
