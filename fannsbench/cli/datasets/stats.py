@@ -135,9 +135,7 @@ def _measures(found: Statistics) -> list[dict[str, Any]]:
         else (f"queries' distance / items'; {_percent(drift.far)} beyond the items' 95th percentile")
     )
     add("out-of-distribution queries", drift.ratio if drift else None, remark)
-    remark = (
-        f"{copies.groups:,} vectors, one of them {copies.largest:,} times" if copies.repeats else ""
-    )
+    remark = f"{copies.groups:,} vectors, one of them {copies.largest:,} times" if copies.repeats else ""
     add("repeated items", copies.repeats, remark)
     add("queries that are items", found.queries_among_items, "")
     return rows
