@@ -212,6 +212,34 @@ def test_truth_that_is_not_brought_is_computed(tmp_path):
         np.testing.assert_array_equal(found, [test["closest_ids"] for test in tests])
 
 
+@pytest.mark.parametrize("lacking", [None, "closest_ids"])
+def test_truth_that_only_some_tests_bring_is_computed_for_all(tmp_path, lacking):
+    _, _, tests = make(tmp_path / "source", ["em"])
+    written = [{**test, "closest_ids": None} if i < 3 else test for i, test in enumerate(tests)]
+    if lacking:
+        del written[0][lacking]
+    write_lines(tmp_path / "source" / "tests.jsonl", written)
+    draft = imported(tmp_path / "source", tmp_path / "x.h5")
+    assert "3 of 20 tests have no closest_ids: the ground truth of all is computed" in draft.notes
+    with Dataset.open(tmp_path / "x.h5") as opened:
+        found = opened.workload("em").neighbors
+        assert found.shape == (20, 100)
+        np.testing.assert_array_equal(found[:, :TOP], [test["closest_ids"] for test in tests])
+
+
+def test_blank_lines_may_end_a_file_but_not_stand_in_it(tmp_path):
+    source = tmp_path / "source"
+    make(source, ["em"])
+    for name in ("payloads.jsonl", "tests.jsonl"):
+        text = (source / name).read_text()
+        (source / name).write_text(text + "\n  \n")
+    imported(source, tmp_path / "x.h5")
+    (tmp_path / "x.h5").unlink()
+    head, _, rest = (source / "payloads.jsonl").read_text().partition("\n")
+    (source / "payloads.jsonl").write_text(f"{head}\n\n{rest}")
+    refused(tmp_path, r"payloads\.jsonl, line 2: is blank")
+
+
 @pytest.mark.parametrize("inner", ["", "deep/folder/"])
 def test_an_archive_is_read_like_its_folder(tmp_path, inner):
     make(tmp_path / "source", ["r"])
@@ -232,6 +260,7 @@ def test_order_within_and_or_makes_no_structure(tmp_path):
     assert read_conditions({"or": [a]}) == read_conditions({"and": [a], "or": None})
     assert read_conditions({"and": [a, b]})[0] != read_conditions({"or": [a, b]})[0]
     assert read_conditions({"and": [{**a, **b}]}) == read_conditions({"and": [a, b]})
+    assert read_conditions({"or": [{**a, **b}]}) == read_conditions({"and": [a, b]})
 
 
 COMPARISON = st.one_of(
@@ -260,6 +289,7 @@ def test_any_conditions_match_as_they_say(every, some):
     assert bound.mask(0).tolist() == [matches(conditions, each) for each in payloads]
 
 
+BOTH = {"match": {"value": 1}, "range": {"lt": 9}}
 BROKEN_TESTS = {
     "geo": ({"conditions": {"and": [{"where": {"geo": {"lon": 1, "lat": 2, "radius": 3}}}]}},
             r"line 2: a 'geo' condition on 'where'; only match and range"),
@@ -269,6 +299,10 @@ BROKEN_TESTS = {
     "any": ({"conditions": {"and": [{"colour": {"match": {"any": ["x"]}}}]}}, r"line 2: match of 'colour'"),
     "range": ({"conditions": {"and": [{"price": {"range": {"gt": "x"}}}]}}, r"line 2: range of 'price'"),
     "no range": ({"conditions": {"and": [{"price": {"range": {}}}]}}, r"line 2: range of 'price'"),
+    "several fields": ({"conditions": {"or": [{**match("a", 1), **match("b", 1)}, match("a", 2)]}},
+                       r"tests\.jsonl, line 2: an entry of 'or' must be one comparison"),
+    "match and range": ({"conditions": {"or": [match("b", 2), {"a": BOTH}]}},
+                        r"tests\.jsonl, line 2: an entry of 'or' must be one comparison"),
     "short": ({"query": [1.0]}, r"line 2: a query of shape \(1,\); the vectors have 6"),
     "text": ({"query": "x"}, r"line 2: 'query' must be a list of numbers"),
     "missing": ({"query": None}, r"line 2: "),

@@ -12,15 +12,21 @@ from fannsbench.errors import DatasetError, one_line
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line's number, from 1, and object, one at a time.
+    """Each line's number, from 1, and object, one at a time. Blank lines may end the file.
 
-    Raises DatasetError that names the line if it holds no JSON object or is not UTF-8."""
+    Raises DatasetError that names the line if it holds no JSON object, is not UTF-8, or is blank."""
     try:
         file = path.open("rb")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    blank = 0
     with file:
         for number, line in enumerate(file, 1):
+            if line.isspace():
+                blank = blank or number
+                continue
+            if blank:
+                raise DatasetError(f"{path}, line {blank:,}: is blank; only the last lines may be")
             with naming(path, number):
                 try:
                     found = json.loads(line)

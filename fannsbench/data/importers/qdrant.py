@@ -35,7 +35,7 @@ from fannsbench.errors import DatasetError
 @contextmanager
 def read(source: Path, structure: int = 1) -> Iterator[Draft]:
     """The draft, while it is open, with the fields that tests ask for as attributes and the truth that the
-    tests bring. `structure`: which of the conditions' structures; 1 is that of most tests.
+    tests bring, if all of them do. `structure`: which of the conditions' structures; 1 is that of most tests.
 
     Raises DatasetError that names the file and line of what is wrong, or if there is no such structure."""
     with unpacked(source) as folder:
@@ -71,7 +71,7 @@ def read(source: Path, structure: int = 1) -> Iterator[Draft]:
             description=f"{source.name}, tests with {texts[structure - 1] or 'no condition'}",
             notes=[
                 *_notes(others, texts, [count for _, count in ranked], structure),
-                *([] if truth is None else [note_of_truth(truth, source)]),
+                *_note_of_truth(truth, taken, source),
             ],
         )
 
@@ -80,7 +80,7 @@ class _Test(NamedTuple):
     query: np.ndarray
     structure: Structure
     values: list[Any]
-    closest: list[int]
+    closest: list[int] | None
 
 
 def _read_tests(path: Path, dimension: int) -> list[_Test]:
@@ -105,20 +105,23 @@ def _vector(numbers: Any, dimension: int) -> np.ndarray:
     return query
 
 
-def _ids(ids: Any) -> list[int]:
+def _ids(ids: Any) -> list[int] | None:
     if ids is None:
-        return []
+        return None
     if not isinstance(ids, list) or not all(type(i) is int and 0 <= i < 2**31 for i in ids):
         raise DatasetError("'closest_ids' must be a list of row numbers, from 0")
     return ids
 
 
 def _neighbors(tests: Sequence[_Test]) -> np.ndarray | None:
-    """(q, K) int32, -1 padded; None if no test names any."""
-    found = np.full((len(tests), max(len(test.closest) for test in tests)), -1, np.int32)
-    for row, test in zip(found, tests, strict=True):
-        row[: len(test.closest)] = test.closest
-    return found if found.size else None
+    """(q, K) int32, -1 padded; None unless all tests name some."""
+    named = [test.closest for test in tests if test.closest is not None]
+    found = np.full((len(tests), max(map(len, named), default=0)), -1, np.int32)
+    if len(named) < len(tests) or not found.size:
+        return None
+    for row, ids in zip(found, named, strict=True):
+        row[: len(ids)] = ids
+    return found
 
 
 def _parameters(
@@ -136,6 +139,15 @@ def _parameters(
         else:
             found[name] = np.array([text_of(value) for value in values], object)
     return found
+
+
+def _note_of_truth(truth: np.ndarray | None, tests: Sequence[_Test], source: Path) -> list[str]:
+    if truth is not None:
+        return [note_of_truth(truth, source)]
+    lacking = sum(test.closest is None for test in tests)
+    if not lacking:
+        return []
+    return [f"{lacking:,} of {len(tests):,} tests have no closest_ids: the ground truth of all is computed"]
 
 
 def _notes(others: list[str], texts: list[str], counts: list[int], chosen: int) -> list[str]:

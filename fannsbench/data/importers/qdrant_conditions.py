@@ -2,7 +2,8 @@
 
     {"and": [{"a": {"match": {"value": "x"}}}, {"b": {"range": {"gt": 1, "lte": 2}}}], "or": [...]}
 
-All of `and` must hold and, where there is an `or`, at least one of it. Nothing at all is no filter.
+All of `and` must hold and, where there is an `or`, at least one of it. Nothing at all is no filter. What one
+entry of a list has holds together; in `or`, unless that has one entry alone, it is one comparison here.
 """
 
 from __future__ import annotations
@@ -74,26 +75,34 @@ class Structure:
 def read_conditions(conditions: Any) -> tuple[Structure, list[Any]]:
     """The structure and its values, in the order of `Structure.parameters`.
 
-    Raises DatasetError for conditions of another form, such as geo."""
+    Raises DatasetError for conditions of another form, such as geo, or alternatives that are conjunctions."""
     conditions = {} if conditions is None else _object(conditions, "conditions")
     if unknown := [key for key in conditions if key not in ("and", "or")]:
         raise DatasetError(f"conditions have {unknown[0]!r}; they are joined by 'and' and 'or'")
-    every, some = (_comparisons(conditions.get(key) or [], key) for key in ("and", "or"))
-    if len(some) == 1:  # then that one must hold
-        every, some = every + some, []
+    every = [pair for entry in _entries(conditions, "and") for pair in entry]
+    alternatives = _entries(conditions, "or")
+    if len(alternatives) == 1:  # then that one must hold
+        every += alternatives.pop()
+    if any(len(entry) != 1 for entry in alternatives):
+        raise DatasetError("an entry of 'or' must be one comparison of one field; what it has holds together")
+    some = [pair for entry in alternatives for pair in entry]
     parts = [sorted(found, key=lambda pair: pair[0]) for found in (every, some)]
     structure = Structure(*(tuple(comparison for comparison, _ in part) for part in parts))
     return structure, [value for part in parts for _, values in part for value in values]
 
 
-def _comparisons(listed: Any, key: str) -> list[tuple[Comparison, list[Any]]]:
+def _entries(conditions: dict[str, Any], key: str) -> list[list[tuple[Comparison, list[Any]]]]:
+    """Of each entry of the list, its comparisons, which hold together."""
+    listed = conditions.get(key) or []
     if not isinstance(listed, list):
         raise DatasetError(f"conditions {key!r} must be a list")
     return [
-        _comparison(field, kind, what)
+        [
+            _comparison(field, kind, what)
+            for field, condition in _object(entry, f"a condition of {key!r}").items()
+            for kind, what in _object(condition, f"the condition on {field!r}").items()
+        ]
         for entry in listed
-        for field, condition in _object(entry, f"a condition of {key!r}").items()
-        for kind, what in _object(condition, f"the condition on {field!r}").items()
     ]
 
 
