@@ -57,6 +57,17 @@ def test_a_parameter_used_twice_has_one_value_and_constants_none():
     assert set(values["p"].tolist()) <= {item["price"] for item in ITEMS}
 
 
+def test_a_parameter_of_two_kinds_is_refused():
+    with pytest.raises(
+        FilterError, match=r"\$x is compared with price \(number\) and with colour \(category\)"
+    ):
+        drawn("price == $x or colour == $x")
+    with pytest.raises(FilterError, match=r"\$x is compared with tags \(set\) and with weight \(number\)"):
+        drawn("$x in tags or not ($y < weight <= $x and price == $y)")
+    values = drawn("colour == $x or $x in tags")
+    assert set(values["x"]) <= {item["colour"] for item in ITEMS}
+
+
 def test_the_same_seed_gives_the_same_values():
     one, same, other = (drawn("colour == $c and $a <= price <= $b", seed) for seed in (1, 1, 2))
     assert all((one[name] == same[name]).all() for name in one)

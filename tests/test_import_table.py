@@ -17,7 +17,7 @@ from fannsbench.cli.datasets import datasets
 from fannsbench.data.draft import write
 from fannsbench.data.importers import table
 from fannsbench.dataset import Dataset, find
-from fannsbench.errors import DatasetError, UserError
+from fannsbench.errors import DatasetError, FilterError, UserError
 
 N, D = 240, 6
 RNG = np.random.default_rng(3)
@@ -187,6 +187,34 @@ def test_dates_in_a_filter_s_text(shop):
         assert set(draft.workloads["r"].parameters["day"]) <= set(
             (DAYS - np.datetime64("1970-01-01")).astype(int)
         )
+
+
+@pytest.mark.parametrize("values", [None, "values.csv"])
+def test_a_parameter_of_two_kinds_is_refused(shop, values):
+    write_csv(shop / "values.csv", [{"x": 20}] * 24)
+    write_csv(shop / "items.csv", [{**row, "updated": row["released"] + "T12:00"} for row in ROWS])
+    for text, uses in (
+        ("price_EUR <= $x or category == $x", "price_EUR (number) and with category (category)"),
+        ("released <= $x and not price_EUR == $x", "released (date) and with price_EUR (number)"),
+        ("released <= $x or updated >= $x", "released (date) and with updated (date with time)"),
+        ("in_stock == $x or category == $x", "in_stock (boolean) and with category (category)"),
+    ):
+        with pytest.raises(FilterError, match=rf"\$x is compared with {re.escape(uses)}"):
+            invoke(
+                "vectors.npy", "--attributes", "items.csv", "--name", "s", "--filter", text,
+                *(("--values", values) if values else ()),
+            )  # fmt: skip
+
+
+def test_booleans_in_a_filter_s_text(shop):
+    for text in ("in_stock == True", "in_stock == 'true'", "in_stock in [True]", "not in_stock == False"):
+        with table.read("vectors.npy", shop / "items.csv", filters=[text]) as draft:
+            expected = sum(ROWS[row]["in_stock"] for row in rows_of(draft.items[0:N]))
+            assert draft.matches["em" if "not" not in text else "c"].tolist() == [expected] * 24
+    for text, wrong in (("in_stock == 'True'", "'True'"), ("category == 'hats' or in_stock == 1", "1")):
+        message = f"in_stock is true or false, {wrong} is neither; write in_stock == True, or False"
+        with pytest.raises(FilterError, match=message):
+            invoke("vectors.npy", "--attributes", "items.csv", "--name", "s", "--filter", text)
 
 
 def test_a_preview_writes_nothing_and_proposes_filters(shop):

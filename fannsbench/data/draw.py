@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError
 from fannsbench.filters import Filter
-from fannsbench.filters.tree import Between, Contains, Equals, Leaf, Parameter, leaves_of, operands_of
+from fannsbench.filters.tree import Between, Contains, Equals, Parameter, leaves_of, parameters_of
 
 
 class Values:
@@ -63,10 +64,10 @@ def draw(
     whose two ends are parameters takes the values of two further items, a range open on one side that of one.
     A parameter that is used more than once is drawn for its first use.
 
-    Raises FilterError for an unknown attribute or one of the wrong kind, DatasetError where no item has all
-    values.
+    Raises FilterError for an unknown attribute, one of the wrong kind, or a parameter of two kinds,
+    DatasetError where no item has all values.
     """
-    leaves = [leaf for leaf in leaves_of(filter_.tree) if _parameters_of(leaf)]
+    leaves = [leaf for leaf in leaves_of(filter_.tree) if parameters_of(leaf)]
     for leaf in leaves:
         if leaf.attribute not in attributes:
             unknown = UnknownNameError("attribute", leaf.attribute, attributes)
@@ -77,6 +78,7 @@ def draw(
                 f"filter {filter_.text!r}: {leaf.attribute} is a {kind}; `$value in {leaf.attribute}` is for "
                 "sets, `==` and ranges are for other kinds"
             )
+    refuse_two_kinds(filter_, {name: column.kind for name, column in attributes.items()})
     exact = [leaf for leaf in leaves if not isinstance(leaf, Between)]
     anchors = _drawn_items(filter_, [leaf.attribute for leaf in exact], attributes, count, rng)
     values = Values(attributes, count, rng)
@@ -91,7 +93,7 @@ def draw(
             case Between(attribute=name, low=low, high=high):
                 ends = [
                     values.of(name, _drawn_items(filter_, [name], attributes, count, rng))
-                    for _ in _parameters_of(leaf)
+                    for _ in parameters_of(leaf)
                 ]
                 take(low, np.min(ends, axis=0))
                 take(high, np.max(ends, axis=0))
@@ -102,8 +104,22 @@ def draw(
     return drawn
 
 
-def _parameters_of(leaf: Leaf) -> list[Parameter]:
-    return [operand for operand in operands_of(leaf) if isinstance(operand, Parameter)]
+def refuse_two_kinds(filter_: Filter, kinds: Mapping[str, str]) -> None:
+    """Raises FilterError if a parameter is compared with attributes of different `kinds`, so that no value
+    would fit both. A category and a set are alike: both are of texts. Attributes without a kind pass."""
+    used: dict[str, str] = {}
+    for leaf in leaves_of(filter_.tree):
+        for parameter in parameters_of(leaf):
+            if leaf.attribute not in kinds:
+                continue
+            first = used.setdefault(parameter.name, leaf.attribute)
+            one, other = kinds[first], kinds[leaf.attribute]
+            if one != other and {one, other} != {Category.kind, LabelSet.kind}:
+                raise FilterError(
+                    f"filter {filter_.text!r}: ${parameter.name} is compared with {first} ({one}) and with "
+                    f"{leaf.attribute} ({other}); its values can be of one kind only, so give one of the two "
+                    "another $name"
+                )
 
 
 def _drawn_items(

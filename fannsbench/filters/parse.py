@@ -28,7 +28,7 @@ from fannsbench.filters.tree import (
     conjunction,
     kind_of,
     leaves_of,
-    operands_of,
+    parameters_of,
 )
 
 LONGEST_TEXT = 10_000
@@ -60,8 +60,7 @@ class Filter:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the values that each query brings."""
-        operands = [o for leaf in leaves_of(self.tree) for o in operands_of(leaf)]
-        return tuple(dict.fromkeys(o.name for o in operands if isinstance(o, Parameter)))
+        return tuple(dict.fromkeys(p.name for leaf in leaves_of(self.tree) for p in parameters_of(leaf)))
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:

@@ -137,3 +137,8 @@ def operands_of(leaf: Leaf) -> tuple[Operand, ...]:
     if isinstance(leaf, Between):
         return tuple(bound for bound in (leaf.low, leaf.high) if bound is not None)
     return (leaf.value,)
+
+
+def parameters_of(leaf: Leaf) -> list[Parameter]:
+    """Those of its values that each query brings."""
+    return [operand for operand in operands_of(leaf) if isinstance(operand, Parameter)]

@@ -15,7 +15,7 @@ from fannsbench.data.draw import draw
 from fannsbench.data.importers.files import read_all
 from fannsbench.data.importers.table import notes
 from fannsbench.data.importers.table.attributes import Read, read_attributes
-from fannsbench.data.importers.table.filters import read_values, with_numbers_for_dates
+from fannsbench.data.importers.table.filters import fitted, read_values
 from fannsbench.data.importers.table.vectors import Opened, Place, open_place
 from fannsbench.data.naming import named_filters
 from fannsbench.errors import DatasetError
@@ -59,10 +59,8 @@ def read(
             kept, held_out = _hold_out(place, items.shape[0], queries, seed)
             asked = read_all(Chosen(items, held_out))
             items, of_items = Chosen(items, kept), of_items.take(kept)
-        templates = {
-            name: with_numbers_for_dates(filter_, found.kinds)
-            for name, filter_ in named_filters(filters).items()
-        }
+        written = named_filters(filters)
+        templates = {name: fitted(filter_, found.kinds) for name, filter_ in written.items()}
         if values is None:
             # One generator each: another filter does not change the others' values.
             parameters = {

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fannsbench.attributes import text_of
+from fannsbench.data.draw import refuse_two_kinds
 from fannsbench.data.importers.table import dates
 from fannsbench.data.importers.table.dates import Unit
 from fannsbench.data.importers.table.kinds import Kind, Where, converted
 from fannsbench.data.importers.table.rows import Rows, read_rows
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError
 from fannsbench.filters import Filter
-from fannsbench.filters.tree import Between, Leaf, Operand, Parameter, leaves_of, operands_of
+from fannsbench.filters.tree import Between, Leaf, Operand, Parameter, leaves_of, operands_of, parameters_of
 
 
-def with_numbers_for_dates(filter_: Filter, kinds: Mapping[str, Kind]) -> Filter:
+def fitted(filter_: Filter, kinds: Mapping[str, Kind]) -> Filter:
     """The filter with numbers in place of the dates in quotes that attributes of dates are compared with.
 
-    Raises FilterError where what is in quotes is no date."""
+    Raises FilterError where a date or boolean is compared with something else, or a parameter with attributes
+    of different kinds."""
+    refuse_two_kinds(filter_, {name: kind.in_words for name, kind in kinds.items()})
     text, expected = filter_.text, []
     for leaf in leaves_of(filter_.tree):
-        unit = kinds[leaf.attribute].unit if leaf.attribute in kinds else None
-        expected.append(_numbered(filter_, leaf, unit) if unit else leaf)
+        kind = kinds.get(leaf.attribute)
+        if kind is Kind.BOOLEAN:
+            _check_booleans(filter_, leaf)
+        expected.append(_numbered(filter_, leaf, kind.unit) if kind and kind.unit else leaf)
         for date, number in zip(operands_of(leaf), operands_of(expected[-1]), strict=True):
             if date != number:
                 text = re.sub(rf"""(['"]){re.escape(str(date))}\1""", str(number), text)
@@ -36,6 +42,15 @@ def with_numbers_for_dates(filter_: Filter, kinds: Mapping[str, Kind]) -> Filter
             "as a number, or as a $parameter"
         )
     return found
+
+
+def _check_booleans(filter_: Filter, leaf: Leaf) -> None:
+    for operand in operands_of(leaf):
+        if not isinstance(operand, Parameter) and text_of(operand) not in ("true", "false"):
+            raise FilterError(
+                f"filter {filter_.text!r}: {leaf.attribute} is true or false, {operand!r} is neither; write "
+                f"{leaf.attribute} == True, or False"
+            )
 
 
 def _numbered(filter_: Filter, leaf: Leaf, unit: Unit) -> Leaf:
@@ -69,17 +84,11 @@ def read_values(
     return {
         name: {
             parameter.name: _parameter(rows, parameter, kinds.get(leaf.attribute, Kind.CATEGORY))
-            for leaf, parameter in _uses(filter_)
+            for leaf in leaves_of(filter_.tree)
+            for parameter in parameters_of(leaf)
         }
         for name, filter_ in filters.items()
     }
-
-
-def _uses(filter_: Filter) -> Iterator[tuple[Leaf, Parameter]]:
-    for leaf in leaves_of(filter_.tree):
-        for operand in operands_of(leaf):
-            if isinstance(operand, Parameter):
-                yield leaf, operand
 
 
 def _parameter(rows: Rows, parameter: Parameter, kind: Kind) -> np.ndarray:

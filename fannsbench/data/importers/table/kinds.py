@@ -36,6 +36,10 @@ class Kind(StrEnum):
         """Of a number that is a date."""
         return Unit[self.name] if self.name in Unit.__members__ else None
 
+    @property
+    def in_words(self) -> str:
+        return {Kind.DAYS: "date", Kind.SECONDS: "date with time"}.get(self, self.value)
+
 
 CHOICES = ("category", "number", "set", "date")
 """What a user can say that a column is."""
