@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,10 +87,10 @@ def test_truth_that_the_source_brings_is_kept(tmp_path):
     shipped = {
         name: rng.permuted(np.tile(np.arange(N, dtype=np.int32), (Q, 1)), axis=1)[:, :5] for name in "ab"
     }
-    shipped["b"][3, 2:] = -1
-    whole = draft(
-        neighbors=shipped["a"], workloads={"r": workload("price <= $p", shipped["b"], p=np.arange(Q))}
-    )
+    asked = np.arange(Q)
+    asked[3] = -1  # no item matches
+    shipped["b"][3] = -1
+    whole = draft(neighbors=shipped["a"], workloads={"r": workload("price <= $p", shipped["b"], p=asked)})
     write(whole, tmp_path / "x.h5", depth=7)
     with Dataset.open(tmp_path / "x.h5") as dataset:
         for name, neighbors in (("none", shipped["a"]), ("r", shipped["b"])):
@@ -120,6 +121,27 @@ def test_a_data_set_made_into_a_draft_and_back_is_the_same(tiny_dataset, tmp_pat
             np.testing.assert_array_equal(after[key], value, key)
 
 
+class Many:
+    shape, dtype = (2**31, D), np.dtype(np.float32)
+
+
+def truth(**changes):
+    """Of Q queries, 5 items each, but for some rows."""
+    rows = np.tile(np.arange(5, dtype=np.int32), (Q, 1))
+    for row, ids in changes.items():
+        rows[int(row.removeprefix("row"))] = ids
+    return rows
+
+
+def filtered(neighbors):
+    """Of queries that 0, 1 and 2 of the items match, in turn."""
+    columns = {"number": Number(np.array([1, 2, 2] + [9] * (N - 3)))}
+    return {
+        "attributes": Attributes(columns, N),
+        "workloads": {"em": workload("number == $x", neighbors, x=np.arange(Q) % 3)},
+    }
+
+
 NAN = np.full((Q, D), 1, np.float32)
 NAN[4, 2] = np.nan
 UNSOUND = {
@@ -143,9 +165,44 @@ UNSOUND = {
         "attribute 'a b': a name is made of",
     ),
     "truth of fewer": ({"neighbors": np.zeros((3, 5), "i4")}, "unfiltered truth of 3 queries; there are 9"),
-    "truth beyond": ({"neighbors": np.full((Q, 5), N, "i4")}, "unfiltered truth names item 120"),
+    "truth of none": ({"neighbors": np.zeros((Q, 0), "i4")}, "unfiltered truth names no items at all"),
+    "truth twice": (
+        {"neighbors": truth(row4=[7, 1, 3, 7, 5])},
+        "unfiltered truth, query 4: item 7 more than once",
+    ),
+    "truth too short": (
+        {"neighbors": truth(row6=[7, 1, 3, 2, -1])},
+        "unfiltered truth, query 6: 4 ids, but 120 items match, so 5 must be",
+    ),
+    "truth with a gap": (
+        {"neighbors": truth(row2=[7, 1, -1, 2, 3])},
+        "unfiltered truth, query 2: -1, no item, stands before an id",
+    ),
+    "filtered truth too long": (
+        filtered(np.array([[-1, -1, -1], [0, -1, -1], [1, 2, 3]] * 3)),
+        "em truth, query 2: 3 ids, but 2 items match, so 2 must be",
+    ),
+    "truth of a file": (
+        {"neighbors": truth(row1=-1), "truth_source": Path("x/gt.ivecs")},
+        "x/gt.ivecs: unfiltered truth, query 1: 0 ids",
+    ),
+    "too many items": (
+        {"items": Many(), "workloads": {}},
+        "2,147,483,648 items; a data set has 2,147,483,647",
+    ),
+    "truth beyond": (
+        {"neighbors": np.full((Q, 5), N, "i4")},
+        "unfiltered truth, query 0: names item 120; there are 120",
+    ),
     "dtype": ({"items": np.zeros((N, D), "i2"), "workloads": {}}, "vectors are int16; they are stored as"),
 }
+
+
+def test_truth_with_as_many_ids_as_items_match_is_sound(tmp_path):
+    neighbors = np.array([[-1, -1, -1], [0, -1, -1], [2, 1, -1]] * 3)
+    write(draft(**filtered(neighbors)), tmp_path / "x.h5")
+    with Dataset.open(tmp_path / "x.h5") as dataset:
+        np.testing.assert_array_equal(dataset.workload("em").neighbors, neighbors)
 
 
 @pytest.mark.parametrize("what", UNSOUND)
@@ -171,13 +228,14 @@ def test_an_item_that_is_not_finite_is_named(tmp_path):
 
 def test_a_disk_that_is_too_small_is_told_before(tmp_path):
     class Huge:
-        shape, dtype = (10**15, D), np.dtype(np.float32)
+        shape, dtype = (10**9, 10**5), np.dtype(np.float32)
 
         def __getitem__(self, rows):
             raise AssertionError("read although there is no room")
 
-    whole = draft(items=Huge(), workloads={}, attributes=Attributes({}, 10**15))
-    with pytest.raises(DatasetError, match=r"24,000,000\.00 GB needed, .* GB free; make room"):
+    queries = np.ones((1, 10**5), np.float32)
+    whole = draft(items=Huge(), queries=queries, workloads={}, attributes=Attributes({}, 10**9))
+    with pytest.raises(DatasetError, match=r"400,000\.00 GB needed, .* GB free; make room"):
         write(whole, tmp_path / "deeper" / "x.h5")
     assert list(tmp_path.iterdir()) == []
 

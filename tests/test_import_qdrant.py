@@ -337,7 +337,7 @@ def test_files_that_do_not_fit_together_are_one_line(tmp_path):
     refused(tmp_path, r"payloads\.jsonl, line 8: field 'colour' holds \{'lon'")
     write_lines(source / "payloads.jsonl", payloads)
     write_lines(source / "tests.jsonl", [{**tests[0], "closest_ids": [N]}])
-    refused(tmp_path, r"em truth names item 200; there are 200")
+    refused(tmp_path, r"tests\.jsonl: em truth, query 0: names item 200; there are 200")
     (source / "tests.jsonl").write_text("")
     refused(tmp_path, r"tests\.jsonl: holds no tests")
     (source / "tests.jsonl").unlink()

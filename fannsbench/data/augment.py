@@ -98,6 +98,7 @@ def augment(
         attributes,
         {**workloads, **fixed, **drawn},
         neighbors=truths.get(UNFILTERED),
+        truth_source=source.path,
         description="; ".join(filter(None, [source.about("description"), *variant.changes])),
         source=source.about("source"),
         license=source.about("license"),

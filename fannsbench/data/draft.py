@@ -3,7 +3,7 @@ and one function writes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ from fannsbench.run.memory import give_back
 from fannsbench.vectors import Vectors, not_finite
 
 TRUTH_DEPTH = 100
+_MOST_ITEMS = 2**31 - 1
+"""Ids are int32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,8 @@ class DraftWorkload:
 @dataclass(frozen=True, eq=False)
 class Draft:
     """What a data set file is made of. `neighbors`: the unfiltered truth that the source brings, if any;
-    `notes`: what whoever made it should know before it is written, a line each."""
+    `truth_source`: the file or folder that any such truth is from; `notes`: what whoever made it should know
+    before it is written, a line each."""
 
     metric: Metric
     items: Vectors
@@ -48,6 +51,7 @@ class Draft:
     attributes: Attributes
     workloads: Mapping[str, DraftWorkload] = field(default_factory=dict)
     neighbors: np.ndarray | None = None
+    truth_source: Path | None = None
     description: str = ""
     source: str = ""
     license: str = ""
@@ -74,9 +78,8 @@ class Draft:
     def check(self) -> None:
         """Raises DatasetError or FilterError if this cannot become a data set that is of use: all that can
         be told without reading the items' vectors."""
-        (n, d), (q, query_d) = self.items.shape, self.queries.shape
-        if 0 in (n, d, q):
-            raise DatasetError(f"{n:,} items of {d} dimensions and {q:,} queries; there must be some of each")
+        (n, d), (_, query_d) = self.items.shape, self.queries.shape
+        check_counts(n, d, len(self.queries))
         if d != query_d:
             raise DatasetError(f"the items have {d} dimensions and the queries {query_d}; they must agree")
         if self.attributes.n != n:
@@ -93,15 +96,41 @@ class Draft:
         for name, matches in self.matches.items():
             if not matches.any():
                 raise DatasetError(f"workload {name!r}: {self._why_no_match(name)}")
-        truths = {"unfiltered": self.neighbors}
-        truths |= {name: workload.neighbors for name, workload in self.workloads.items()}
-        for name, neighbors in truths.items():
-            if neighbors is None:
-                continue
-            if len(neighbors) != q:
-                raise DatasetError(f"{name} truth of {len(neighbors):,} queries; there are {q:,}")
-            if (wrong := (neighbors < -1) | (neighbors >= n)).any():
-                raise DatasetError(f"{name} truth names item {neighbors[wrong][0]:,}; there are {n:,}")
+        self._check_truth("unfiltered", self.neighbors, np.full(len(self.queries), n))
+        for name, workload in self.workloads.items():
+            self._check_truth(name, workload.neighbors, self.matches[name])
+
+    def _check_truth(self, name: str, neighbors: np.ndarray | None, matches: np.ndarray) -> None:
+        """That of a workload, as far as can be told without distances. matches: (q,)."""
+        if neighbors is None:
+            return
+        what = f"{self.truth_source}: {name} truth" if self.truth_source else f"{name} truth"
+        if len(neighbors) != len(matches):
+            raise DatasetError(f"{what} of {len(neighbors):,} queries; there are {len(matches):,}")
+
+        def refuse_if(bad: np.ndarray, why: Callable[[int], str]) -> None:
+            if bad.any():
+                j = int(np.argmax(bad))
+                raise DatasetError(
+                    f"{what}, query {j:,}: {why(j)}; leave this truth out, or have it computed by "
+                    "`fannsbench datasets truth`"
+                )
+
+        n, depth = self.items.shape[0], neighbors.shape[1]
+        if not depth:
+            raise DatasetError(f"{what} names no items at all; leave it out")
+        wrong = (neighbors < -1) | (neighbors >= n)
+        refuse_if(wrong.any(axis=1), lambda j: f"names item {neighbors[j][wrong[j]][0]:,}; there are {n:,}")
+        given = neighbors >= 0
+        refuse_if((given[:, 1:] & ~given[:, :-1]).any(axis=1), lambda j: "-1, no item, stands before an id")
+        wanted, found = np.minimum(depth, matches), given.sum(axis=1)
+        refuse_if(
+            found != wanted,
+            lambda j: f"{found[j]:,} ids, but {matches[j]:,} items match, so {wanted[j]:,} must be",
+        )
+        ordered = np.sort(neighbors, axis=1)
+        twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+        refuse_if(twice.any(axis=1), lambda j: f"item {ordered[j, 1:][twice[j]][0]:,} more than once")
 
     def _why_no_match(self, name: str) -> str:
         filter_ = self.workloads[name].filter
@@ -109,6 +138,16 @@ class Draft:
             if not len(self.attributes[leaf.attribute].postings.ids):
                 return f"no item has a value of {leaf.attribute!r}, which {filter_.text!r} asks for"
         return f"no item matches {filter_.text!r}, whatever the query; compare its values with the items'"
+
+
+def check_counts(n: int, dimension: int, q: int) -> None:
+    """Raises DatasetError unless n items of so many dimensions and q queries can be a data set."""
+    if 0 in (n, dimension, q):
+        raise DatasetError(
+            f"{n:,} items of {dimension} dimensions and {q:,} queries; there must be some of each"
+        )
+    if n > _MOST_ITEMS:
+        raise DatasetError(f"{n:,} items; a data set has {_MOST_ITEMS:,} at most")
 
 
 def write(
@@ -183,5 +222,6 @@ def draft_of(dataset: Dataset) -> Draft:
         dataset.attributes,
         {w.name: DraftWorkload(w.filter, w.parameters, w.neighbors) for w in filtered if w.filter},
         unfiltered.neighbors,
+        dataset.path,
         **{key: dataset.about(key) for key in ("description", "source", "license")},
     )

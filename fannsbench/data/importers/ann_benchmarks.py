@@ -40,6 +40,7 @@ def read(source: Path) -> Iterator[Draft]:
             read_all(queries),
             Attributes({}, opened.n),
             neighbors=neighbors,
+            truth_source=source,
             description=f"{source.name} of ann-benchmarks' layout",
             notes=[note_of_truth(neighbors, source)],
         )

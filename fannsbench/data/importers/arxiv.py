@@ -91,6 +91,7 @@ def read(source: Path, progress: Progress = silent) -> Iterator[Draft]:
         attributes,
         workloads,
         neighbors,
+        source,
         description="arxiv-for-fanns: abstracts of arXiv, and search terms as queries",
         source="https://huggingface.co/SPCL (arXiv 2507.21989)",
         notes=[note_of_truth(neighbors, source)],

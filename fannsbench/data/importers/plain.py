@@ -24,6 +24,7 @@ def draft_of_files(items: Path, queries: Path, truth: Path | None, metric: Metri
         read_all(asked),
         Attributes({}, opened.shape[0]),
         neighbors=neighbors,
+        truth_source=truth,
         description=f"{items.name}, queries of {queries.name}",
         notes=() if neighbors is None else (note_of_truth(neighbors, truth),),
     )

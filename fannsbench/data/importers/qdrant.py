@@ -68,6 +68,7 @@ def read(source: Path, structure: int = 1) -> Iterator[Draft]:
             attributes=Attributes({names[field]: column for field, column in columns.items()}, n),
             workloads=workloads,
             neighbors=None if workloads else truth,
+            truth_source=folder / "tests.jsonl",
             description=f"{source.name}, tests with {texts[structure - 1] or 'no condition'}",
             notes=[
                 *_notes(others, texts, [count for _, count in ranked], structure),
