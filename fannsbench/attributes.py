@@ -329,6 +329,18 @@ class CategoryBuilder(_Builder):
         return Category(np.append(place, np.int32(-1))[np.asarray(self._numbers)], vocabulary)
 
 
+def as_float(integer: int) -> float:
+    """The integer as it is kept beside fractions.
+
+    Raises DatasetError if a float64 has not all of its digits."""
+    if not -(2**1023) < integer < 2**1023 or int(float(integer)) != integer:
+        shown = str(integer) if abs(integer) < 10**30 else "an integer far beyond 64 bits"
+        raise DatasetError(
+            f"{shown} has more digits than a number (float64) keeps in a column that has fractions too"
+        )
+    return float(integer)
+
+
 class NumberBuilder(_Builder):
     """Takes integers and floats, or None where one is missing; see `Number.from_values`."""
 
@@ -340,8 +352,11 @@ class NumberBuilder(_Builder):
         missing = value is None or bool(value != value)
         self._missing.append(missing)
         filled: Any = 0 if missing else value
-        if self._values.typecode == "q" and not isinstance(filled, int | np.integer):
-            self._values = array("d", self._values)
+        is_integer = isinstance(filled, int | np.integer)
+        if self._values.typecode == "q" and not is_integer:
+            self._values = array("d", map(as_float, self._values))
+        elif self._values.typecode == "d" and is_integer:
+            filled = as_float(int(filled))
         try:
             self._values.append(filled)
         except OverflowError:

@@ -191,6 +191,17 @@ def test_integers_beyond_64_bits(values):
         Number.from_values(values)
 
 
+@given(st.lists(int64 | floats, min_size=1))
+def test_integers_beside_fractions_keep_all_their_digits(values):
+    exact = all(isinstance(v, float) or int(float(v)) == v for v in values)
+    if exact or all(isinstance(v, int) for v in values):
+        column = Number.from_values(values)
+        assert [column.value(i) for i in range(len(values))] == [None if v != v else v for v in values]
+    else:
+        with pytest.raises(DatasetError, match="has more digits than a number"):
+            Number.from_values(values)
+
+
 @given(st.data())
 def test_some_items_of_a_column(data):
     """Taken from the codes or made of the values alone: the same, but for the order of a vocabulary."""

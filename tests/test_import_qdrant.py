@@ -18,6 +18,7 @@ from fannsbench.cli.datasets.import_qdrant import qdrant as command
 from fannsbench.data.draft import write
 from fannsbench.data.importers import qdrant
 from fannsbench.data.importers.qdrant_conditions import read_conditions
+from fannsbench.data.importers.qdrant_payloads import read_columns
 from fannsbench.dataset import UNFILTERED, Dataset
 from fannsbench.errors import DatasetError, FilterError
 from fannsbench.filters import Filter
@@ -382,3 +383,18 @@ def test_the_command_shows_the_structures_and_imports_one(tmp_path):
     assert made.exit_code == 0, made.output
     with Dataset.open(tmp_path / "x.h5") as opened:
         assert opened.workload_names == [UNFILTERED, "r"] and opened.num_queries == 7
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (['{"a": 9007199254740993}', '{"a": 0.5}'], "line 2: 9007199254740993 has more digits"),
+        (['{"a": 0.5}', '{"a": 9007199254740993}'], "line 2: 9007199254740993 has more digits"),
+        (['{"a": 1}', '{"a": 1e400}'], "line 2: 1e400 is too large for a number"),
+    ],
+)
+def test_numbers_that_would_lose_digits(tmp_path, lines, message):
+    path = tmp_path / "payloads.jsonl"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DatasetError, match=message):
+        read_columns(path, 2, {"a": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,20 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise DatasetError(f"{path}, line {blank:,}: is blank; only the last lines may be")
             with naming(path, number):
                 try:
-                    found = json.loads(line)
+                    found = json.loads(line, parse_float=_finite)
                 except (ValueError, RecursionError) as error:
                     raise DatasetError(f"no JSON: {one_line(error)}") from None
                 if not isinstance(found, dict):
                     raise DatasetError(f"holds {type(found).__name__}; each line must be an object, {{...}}")
             yield number, found
+
+
+def _finite(number: str) -> float:
+    """Infinity is written as such; digits that become infinite are too many."""
+    found = float(number)
+    if math.isinf(found):
+        raise DatasetError(f"{number[:30]} is too large for a number (float64)")
+    return found
 
 
 @contextmanager
