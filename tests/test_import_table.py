@@ -187,6 +187,13 @@ def test_dates_in_a_filter_s_text(shop):
         assert set(draft.workloads["r"].parameters["day"]) <= set(
             (DAYS - np.datetime64("1970-01-01")).astype(int)
         )
+        write(draft, shop / "dates.h5", depth=5)
+    with Dataset.open(shop / "dates.h5") as opened:
+        assert opened.about("description") == (
+            f"released is in days since 1970-01-01 (UTC); c was written as {text}"
+        )
+    with table.read("vectors.npy", shop / "items.csv", without=["released"]) as draft:
+        assert draft.description == ""
 
 
 @pytest.mark.parametrize("values", [None, "values.csv"])
@@ -215,6 +222,24 @@ def test_booleans_in_a_filter_s_text(shop):
         message = f"in_stock is true or false, {wrong} is neither; write in_stock == True, or False"
         with pytest.raises(FilterError, match=message):
             invoke("vectors.npy", "--attributes", "items.csv", "--name", "s", "--filter", text)
+
+
+def test_what_a_filter_asks_the_members_of_is_a_set(shop):
+    text = "price_EUR <= $most and $tag in tags"
+    result = invoke("vectors.npy", "--attributes", "items.csv", "--name", "shop", "--filter", text)
+    assert "- tags: members of a set are what | separates" in result.stdout
+    assert "- tags: is a set, since a filter asks what is in it" in result.stdout
+    with Dataset.open(find("shop")) as opened:
+        assert check_truth(opened, "c", text)[0]["tag"] in ("new", "sale", "bio")
+
+
+def test_queries_that_match_nothing_are_told(shop):
+    write_csv(shop / "values.csv", [{"tag": tag, "most": 1e9} for tag in ("new", "nwe", "bio", "slae")])
+    options = ("--attributes", "items.csv", "--name", "shop", "--preview", "--queries", 4)
+    options += ("--values", "values.csv", "--filter", "$tag in tags", "--filter", "price_EUR <= $most")
+    told = "workload emis: 2 of 4 queries match no item; the first has the values of row 2 in values.csv"
+    result = invoke("vectors.npy", *options)
+    assert told in result.stdout and "workload r: " not in result.stdout
 
 
 def test_a_preview_writes_nothing_and_proposes_filters(shop):
@@ -289,7 +314,14 @@ def test_a_vector_that_is_not_finite_is_named_by_its_row_in_the_file(shop):
         (("--kind", "tags=set"), "no file of attributes is given"),
         (("--values", "values.csv"), "values.csv: values are of filters"),
         (("--attributes", "items.csv", "--filter", "prise <= $x"), "'prise'; did you mean"),
-        (("--attributes", "items.csv", "--filter", "$x in tags"), "tags is a category"),
+        (
+            ("--attributes", "items.csv", "--filter", "$x in tags", "--kind", "tags=category"),
+            "tags is a category",
+        ),
+        (
+            ("--attributes", "items.csv", "--filter", "$x in price_EUR and price_EUR < 3"),
+            "price_EUR is a set",
+        ),
         (("--attributes", "items.csv", "--filter", "category == 'x'"), "no item matches"),
         (
             ("--attributes", "items.csv", "--filter", "released == 'soon'"),

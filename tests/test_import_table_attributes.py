@@ -51,7 +51,9 @@ def cells(path, *texts):
 # --- the same table in three formats
 
 EPOCH = datetime(1970, 1, 1)
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).map("t".__add__)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).map(
+    lambda text: f"t{text}".strip()  # a .csv keeps no blanks around its cells
+)
 TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1))
 KINDS = {
     "category": TEXT,
@@ -130,7 +132,7 @@ def test_a_table_is_the_same_in_every_format(tmp_path_factory, columns):
         (["True", "FALSE", "", "true"], "boolean", ["true", "false", None, "true"]),
         (["01067", "80331"], "category", ["01067", "80331"]),
         (["1", "two", "NA"], "category", ["1", "two", "NA"]),
-        (["é", "e\u0301", "👩‍🚀", " a "], "category", ["é", "e\u0301", "👩‍🚀", " a "]),
+        (["é", "e\u0301", "👩‍🚀", " a "], "category", ["é", "e\u0301", "👩‍🚀", "a"]),
         (["a, b", 'c "d"', "e\nf"], "category", ["a, b", 'c "d"', "e\nf"]),
         (["1970-01-03", "", "1969-12-31"], "days", [2, None, -1]),
         (["1970-01-01", "1970-01-01T00:01", "1970-01-01 01:00:00+01:00"], "seconds", [0, 60, 0]),
@@ -138,6 +140,11 @@ def test_a_table_is_the_same_in_every_format(tmp_path_factory, columns):
         (['["a", "b"]', "[]", "", "['it\\'s', 3]"], "set", [{"a", "b"}, set(), set(), {"it's", "3"}]),
         (["[a", "['a' 'b']"], "category", ["[a", "['a' 'b']"]),
         (["a|b", "c"], "category", ["a|b", "c"]),
+        (["red", " red", "red\t", " ", "\u3000"], "category", ["red", "red", "red", None, None]),
+        (["1", " ", "N/A", "-", "None", "nan"], "number", [1, None, None, None, None, None]),
+        (["1970-01-02", "n/a", "-"], "days", [1, None, None]),
+        (["true", "-", "none"], "boolean", ["true", None, None]),
+        (["red", "-", "none", "N/A"], "category", ["red", "-", "none", "N/A"]),
     ],
 )  # fmt: skip
 def test_kinds_of_cells(tmp_path, texts, kind, values):
@@ -153,6 +160,7 @@ def test_kinds_of_cells(tmp_path, texts, kind, values):
         (["1", "2"], "category", "category", ["1", "2"]),
         (["007", ""], "number", "number", [7, None]),
         (["1970-01-02"], "date", "days", [1]),
+        (["1970-01-02", "n/a"], "date", "days", [1, None]),
         (["1970-01-02", "1970-01-01 00:00:07"], "date", "seconds", [86_400, 7]),
         (["1970-01-02"], "category", "category", ["1970-01-02"]),
         (["true", ""], "category", "category", ["true", None]),
@@ -189,6 +197,9 @@ def test_kinds_that_are_asked_for(tmp_path, texts, choice, kind, values):
         (pa.array([[1, 2]], pa.large_list(pa.int32())), None, "set", [{"1", "2"}]),
         (pa.array([["a", "b"]], pa.list_(pa.string(), 2)), None, "set", [{"a", "b"}]),
         (pa.array(["1970-01-02", None]), None, "days", [1, None]),
+        (pa.array(["1970-01-02", "-"]), None, "days", [1, None]),
+        (pa.array([" a ", "none"]), None, "category", [" a ", "none"]),
+        (pa.array([b"\xc3\xa9", None]), "category", "category", ["é", None]),
     ],
 )
 def test_kinds_of_parquet(tmp_path, array, choice, kind, values):
@@ -241,6 +252,60 @@ def test_columns_are_left_out_by_either_name(tmp_path):
     assert list(found.attributes) == ["c_d"] and found.attributes["c_d"].value(0) == {"1", "2"}
 
 
+def test_a_blank_after_a_comma(tmp_path):
+    (tmp_path / "t.csv").write_text('x, y z ,w\n1, red, "a, b"\n2,red,"a, b"\n')
+    assert column(tmp_path / "t.csv", name="y_z") == ("category", ["red", "red"])
+    assert column(tmp_path / "t.csv", name="w") == ("category", ["a, b", "a, b"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "note", "choice", "message"),
+    [
+        (["1.5"] * 9 + ["ca. 2"], "1 of 10 values is no number: 'ca. 2' in row 10; if that is a slip: "
+         "--kind x=number", "number", "row 10, column 'x': 'ca. 2' is no number; correct it, or let"),
+        (["5", "", "-", "unknown", "?"] + ["7"] * 20, "2 of 24 values are no number: 'unknown' in row 4 "
+         "is the first; if", "number", "row 4, column 'x': 'unknown' is no number"),
+        (["2020-01-31"] * 12 + ["soon"], "1 of 13 values is no date: 'soon' in row 13; if that is a slip: "
+         "--kind x=date", "date", "row 13, column 'x': 'soon' is no date; correct it, or let it be empty"),
+    ],
+)  # fmt: skip
+def test_a_few_odd_cells_among_numbers_or_dates_are_told(tmp_path, texts, note, choice, message):
+    path = cells(tmp_path, *texts)
+    found = read(path)
+    assert found.kinds["x"] == "category" and len(found.notes) == 1 and note in found.notes[0]
+    with pytest.raises(DatasetError, match=message):
+        read(path, x=choice)
+    assert read(path, x="category").notes == []
+
+
+@pytest.mark.parametrize("texts", [["1"] * 8 + ["a"], ["01067"] * 20 + ["x"], ["a", "b"]])
+def test_of_other_categories_nothing_is_told(tmp_path, texts):
+    assert read(cells(tmp_path, *texts)).notes == []
+
+
+def test_dates_but_not_numbers_in_the_texts_of_other_files(tmp_path):
+    path = write_jsonl(tmp_path / "t.jsonl", {"n": ["1"] * 19 + ["a"], "d": ["2020-01-31"] * 19 + ["soon"]})
+    (note,) = read(path).notes
+    assert note.startswith("d: is a category, since 1 of 20 values is no date: 'soon' in row 20")
+
+
+@pytest.mark.parametrize(
+    ("texts", "kinds", "kind", "notes"),
+    [
+        (["a|b", "c"], {}, "set", ["x: members of a set are what |", "x: is a set, since a filter"]),
+        (["a", "b", ""], {}, "set", ["x: each text is a set of one member", "x: is a set, since a filter"]),
+        (["1", "2"], {}, "set", ["x: each text is a set of one member", "x: is a set, since a filter"]),
+        (["['a']", "[]"], {}, "set", ["x: is a set, since a filter"]),
+        (["a|b", "c"], {"x": "category"}, "category", ["x: some values hold |"]),
+    ],
+)  # fmt: skip
+def test_what_filters_ask_the_members_of_is_a_set(tmp_path, texts, kinds, kind, notes):
+    found = read_attributes(cells(tmp_path, *texts), kinds, (), as_sets={"x", "other"})
+    assert found.kinds["x"] == kind and len(found.notes) == len(notes)
+    for shown, expected in zip(found.notes, notes, strict=True):
+        assert shown.startswith(expected)
+
+
 def test_notes_tell_of_dates_and_sets(tmp_path):
     found = read(write_csv(tmp_path / "t.csv", {"d": ["2020-02-29"], "t": ["a|b"], "u": ["a|b"]}), t="set")
     assert found.notes[0].startswith("d: dates from 2020-02-29 to 2020-02-29, kept as days since 1970-01-01")
@@ -268,6 +333,17 @@ def test_notes_tell_of_dates_and_sets(tmp_path):
         ("t.csv", b"a\n9223372036854775808\n", "column 'a': .*beyond 64 bits.*--kind 'a=category'"),
         ("t.csv", b"a\n2020-01-31\n2020-02-30\n", "row 2, column 'a': '2020-02-30' is no date"),
         ("t.csv", b"a b,a_b\n1,2\n", "'a b' and 'a_b' would both be called a_b"),
+        ("t.csv", b"a\n9007199254740993\n0.5\n", "row 1, column 'a': 9007199254740993 has more digits"),
+        (
+            "t.csv",
+            b"a\n0.5\n-9223372036854775809\n",
+            "row 2, column 'a': -9223372036854775809 has more digits",
+        ),
+        ("t.csv", b"a\n1\ninf\n-1e400\n", "row 3, column 'a': '-1e400' is too large for a number"),
+        ("t.csv", b"a\n0.5\n1" + b"0" * 5000 + b"\n", "row 2, column 'a': '10.* is too large for a number"),
+        ("t.jsonl", b'{"a": 9007199254740993}\n{"a": 0.5}\n', "row 1, column 'a': 9007199254740993 has more"),
+        ("t.jsonl", b'{"a": 0.5}\n{"a": 9007199254740993}\n', "row 2, column 'a': 9007199254740993 has more"),
+        ("t.jsonl", b'{"a": 1}\n{"a": 1e400}\n', "t.jsonl, line 2: 1e400 is too large for a number"),
         ("t.jsonl", b'{"a": 1}\n{"a": \n', "t.jsonl, line 2: no JSON"),
         ("t.jsonl", b'{"a": 1}\n[1]\n', "t.jsonl, line 2: "),
         ("t.jsonl", b'{"a": 1}\n{"a": "\xff"}\n', "t.jsonl, line 2: "),
@@ -318,12 +394,32 @@ def test_cells_that_are_not_what_is_asked_for(tmp_path, texts, choice, message):
         (pa.array([date(2020, 1, 1)]), "number", "holds date32.*, not numbers"),
         (pa.array([["a"]]), "category", "holds lists; it can only be a set"),
         (pa.array([None], pa.int64()), None, "no row has a value"),
+        (
+            pa.array([b"a", b"\xff" * 30]),
+            "category",
+            r"row 2, column 'x': b'(\\xff){20}'... is no text in UTF-8",
+        ),
+        (
+            pa.array([b"\xff"]),
+            "set",
+            "row 1, column 'x': .* is no text in UTF-8; leave it out: --without 'x'",
+        ),
+        (pa.array([b"a", b"\xff"]).view(pa.string()), None, "column 'x': .*UTF8.*--without 'x'"),
+        (pa.array([[b"a", b"\xff"]]).view(pa.list_(pa.string())), None, "column 'x': .*UTF8"),
     ],
 )
 def test_parquet_that_is_not_what_is_asked_for(tmp_path, array, choice, message):
     pq.write_table(pa.table({"x": array}), tmp_path / "t.parquet")
     with pytest.raises(DatasetError, match=message):
         column(tmp_path / "t.parquet", choice)
+
+
+def test_long_integers_beside_fractions_that_lose_nothing(tmp_path):
+    texts = ["9007199254740992", "-9223372036854775808", "1e300", "inf", "+1180591620717411303424"]
+    values = [2.0**53, -(2.0**63), 1e300, float("inf"), 2.0**70]
+    assert column(cells(tmp_path, *texts)) == ("number", values)
+    path = write_jsonl(tmp_path / "t.jsonl", {"x": [2**53, -(2**63), 1e300, float("inf"), 2**70]})
+    assert column(path) == ("number", values)
 
 
 def test_columns_that_are_not_there(tmp_path):

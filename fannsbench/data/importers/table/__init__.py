@@ -19,6 +19,8 @@ from fannsbench.data.importers.table.filters import fitted, read_values
 from fannsbench.data.importers.table.vectors import Opened, Place, open_place
 from fannsbench.data.naming import named_filters
 from fannsbench.errors import DatasetError
+from fannsbench.filters import Contains
+from fannsbench.filters.tree import leaves_of
 from fannsbench.vectors import Chosen
 
 MOST_QUERIES = 1_000
@@ -43,7 +45,8 @@ def read(
     of vectors, or how many are drawn of `vectors` and held out of the items. `filters`: templates, or
     `NAME: TEMPLATE` to name the workload. `values`: a table with a column for each of their parameters and
     a row for each query; without it they are drawn from the items' own. `kinds`: category, number, set or
-    date, by column, where it is not to be inferred. `without`: columns to leave out.
+    date, by column, where it is not to be inferred. `without`: columns to leave out. An
+    attribute whose members a filter asks for (`$tag in tags`) is a set unless `kinds` says otherwise.
 
     Raises DatasetError or FilterError for whatever in them is not sound."""
     if values is not None and not filters:
@@ -51,7 +54,14 @@ def read(
     with ExitStack() as stack:
         place = Place.of(vectors)
         opened = open_place(place, stack)
-        found = _attributes(attributes, kinds or {}, without, place, opened)
+        written = named_filters(filters)
+        as_sets = {
+            leaf.attribute
+            for filter_ in written.values()
+            for leaf in leaves_of(filter_.tree)
+            if isinstance(leaf, Contains)
+        }
+        found = _attributes(attributes, kinds or {}, without, as_sets, place, opened)
         items, of_items = opened.vectors, found.attributes
         if isinstance(queries, Path | str):
             asked = read_all(open_place(Place.of(queries), stack).vectors)
@@ -59,7 +69,6 @@ def read(
             kept, held_out = _hold_out(place, items.shape[0], queries, seed)
             asked = read_all(Chosen(items, held_out))
             items, of_items = Chosen(items, kept), of_items.take(kept)
-        written = named_filters(filters)
         templates = {name: fitted(filter_, found.kinds) for name, filter_ in written.items()}
         if values is None:
             # One generator each: another filter does not change the others' values.
@@ -69,24 +78,34 @@ def read(
             }
         else:
             parameters = read_values(values, templates, found.kinds, len(asked))
-        yield Draft(
+        shown = [
+            *notes.on_vectors(place, opened, attributes),
+            *notes.on_queries(asked, opened, items, metric),
+            *found.notes,
+            *notes.on_workloads(of_items, templates, values),
+        ]
+        draft = Draft(
             metric,
             items,
             asked,
             of_items,
             {name: DraftWorkload(filter_, parameters[name]) for name, filter_ in templates.items()},
+            description=notes.on_dates(found.kinds, written, templates),
             source=", ".join(str(file) for file in (vectors, attributes) if file is not None),
-            notes=[
-                *notes.on_vectors(place, opened, attributes),
-                *notes.on_queries(asked, opened, items, metric),
-                *found.notes,
-                *notes.on_workloads(of_items, templates, values),
-            ],
+            notes=shown,
         )
+        if values is not None:
+            shown += notes.on_matches(values, draft.matches)
+        yield draft
 
 
 def _attributes(
-    file: Path | None, kinds: Mapping[str, str], without: Collection[str], place: Place, opened: Opened
+    file: Path | None,
+    kinds: Mapping[str, str],
+    without: Collection[str],
+    as_sets: Collection[str],
+    place: Place,
+    opened: Opened,
 ) -> Read:
     count = opened.vectors.shape[0]
     if file is None:
@@ -94,7 +113,7 @@ def _attributes(
             raise DatasetError("there are no columns: no file of attributes is given")
         return Read(Attributes({}, count), {}, [])
     in_both = file.exists() and file.samefile(place.file)
-    found = read_attributes(file, kinds, without, opened.columns if in_both else ())
+    found = read_attributes(file, kinds, without, opened.columns if in_both else (), as_sets)
     if found.attributes.n != count:
         raise DatasetError(
             f"{place} has {count:,} vectors, {file} {found.attributes.n:,} rows; there must be a row for each"

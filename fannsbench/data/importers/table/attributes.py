@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number
 from fannsbench.data.importers.table import dates, sets
-from fannsbench.data.importers.table.kinds import CHOICES, Kind, Where, chosen, converted, infer, no_value
+from fannsbench.data.importers.table.conversion import converted
+from fannsbench.data.importers.table.inference import chosen, infer, nearly
+from fannsbench.data.importers.table.kinds import CHOICES, Kind, Where, no_value
 from fannsbench.data.importers.table.rows import Rows, read_rows
 from fannsbench.errors import DatasetError, UnknownNameError
 
@@ -31,10 +33,15 @@ class Read:
 
 
 def read_attributes(
-    path: Path, kinds: Mapping[str, str], without: Collection[str], vectors: Collection[str] = ()
+    path: Path,
+    kinds: Mapping[str, str],
+    without: Collection[str],
+    vectors: Collection[str] = (),
+    as_sets: Collection[str] = (),
 ) -> Read:
     """All columns but those in `without` and those that the vectors are made of. `kinds`: one of CHOICES
-    for the columns whose kind is not to be inferred. Columns go by the file's name or the attribute's.
+    for the columns whose kind is not to be inferred; `as_sets`: attributes whose texts otherwise are sets.
+    Columns go by the file's name or the attribute's.
 
     Raises DatasetError if the file cannot be read, or a column has no value, or one that does not fit."""
     seen: list[str] = []
@@ -54,11 +61,18 @@ def read_attributes(
     of_kind: dict[str, Kind] = {}
     notes = [f"{path}: the column without a name is left out" for name in seen if _is_nameless(name)]
     for column, name in names.items():
-        choice = kinds.get(column) or kinds.get(name)
-        columns[name], of_kind[name] = _read_column(rows, column, choice)
+        values, choice = rows.columns[column], kinds.get(column) or kinds.get(name)
+        as_set = not choice and name in as_sets and pa.types.is_string(values.type)
+        columns[name], of_kind[name] = _read_column(rows, column, "set" if as_set else choice)
         if name != column:
             notes.append(f"the column {column!r} is called {name}, so that filters can name it")
-        notes += _notes_on(name, columns[name], of_kind[name], rows.columns[column])
+        notes += _notes_on(name, columns[name], of_kind[name], values)
+        if as_set:
+            notes.append(
+                f"{name}: is a set, since a filter asks what is in it; if not: --kind {name}=category"
+            )
+        if of_kind[name] is Kind.CATEGORY and not choice:
+            notes += _note_on_slips(name, values, rows.cells)
     return Read(Attributes(columns, rows.count), of_kind, notes)
 
 
@@ -127,8 +141,23 @@ def _notes_on(name: str, column: Column, kind: Kind, values: pa.Array) -> list[s
         ]
     if not pa.types.is_string(values.type):
         return []
-    if kind is Kind.SET and (separator := sets.separator_of(values.to_pylist())):
-        return [f"{name}: members of a set are what {separator} separates"]
+    if kind is Kind.SET:
+        texts = values.to_pylist()
+        if separator := sets.separator_of(texts):
+            return [f"{name}: members of a set are what {separator} separates"]
+        if any(text and sets.listed(text) is None for text in texts):
+            return [f"{name}: each text is a set of one member, since none has | ; or , between several"]
     if kind is Kind.CATEGORY and pc.any(pc.match_substring(values, "|")).as_py():
         return [f"{name}: some values hold |; if they are sets of several: --kind {name}=set"]
     return []
+
+
+def _note_on_slips(name: str, values: pa.Array, cells: bool) -> list[str]:
+    if not pa.types.is_string(values.type) or not (found := nearly(values, cells)):
+        return []
+    choice, number, row = found
+    return [
+        f"{name}: is a category, since {number:,} of {len(values) - values.null_count:,} values "
+        f"{'is' if number == 1 else 'are'} no {choice}: {values[row].as_py()!r} in row {row + 1:,}"
+        f"{'' if number == 1 else ' is the first'}; if that is a slip: --kind {name}={choice}"
+    ]

@@ -27,10 +27,15 @@ class Unit(IntEnum):
 
 def unit_of(texts: pa.Array) -> Unit | None:
     """DAYS if all texts look like ISO dates, SECONDS if some have a time; None if they are something else."""
-    for unit, pattern in ((Unit.DAYS, _DAY), (Unit.SECONDS, _TIME)):
-        if len(texts) and pc.all(pc.match_substring_regex(texts, f"^{pattern}$")).as_py():
+    for unit in Unit:
+        if len(texts) and pc.all(look_like_dates(texts, unit)).as_py():
             return unit
     return None
+
+
+def look_like_dates(texts: pa.Array, unit: Unit) -> pa.Array:
+    """A bool for each text: an ISO date, in SECONDS also one with a time."""
+    return pc.match_substring_regex(texts, f"^{_DAY if unit is Unit.DAYS else _TIME}$")
 
 
 def converted(values: pa.Array, unit: Unit, refuse: Callable[[pa.Array], None]) -> pa.Array:

@@ -12,8 +12,9 @@ import numpy as np
 from fannsbench.attributes import text_of
 from fannsbench.data.draw import refuse_two_kinds
 from fannsbench.data.importers.table import dates
+from fannsbench.data.importers.table.conversion import converted
 from fannsbench.data.importers.table.dates import Unit
-from fannsbench.data.importers.table.kinds import Kind, Where, converted
+from fannsbench.data.importers.table.kinds import Kind, Where
 from fannsbench.data.importers.table.rows import Rows, read_rows
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError
 from fannsbench.filters import Filter
@@ -95,7 +96,7 @@ def _parameter(rows: Rows, parameter: Parameter, kind: Kind) -> np.ndarray:
     if parameter.name not in rows.columns:
         unknown = UnknownNameError("column", parameter.name, rows.columns)
         raise DatasetError(f"{rows.file}: there must be one for ${parameter.name}: {unknown}")
-    where = Where(rows.file, parameter.name)
+    where = Where(rows.file, parameter.name, may_be_missing=False)
     values = converted(rows.columns[parameter.name], Kind.CATEGORY if kind is Kind.SET else kind, where)
     if values.null_count:
         raise where.error("no value; every query must bring one", int(np.argmax(values.is_null())))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
+from fannsbench.data.importers.table.kinds import Kind
 from fannsbench.data.importers.table.vectors import Opened, Place
 from fannsbench.filters import Filter
 from fannsbench.vectors import Vectors
@@ -58,6 +59,27 @@ def on_workloads(attributes: Attributes, filters: Mapping[str, Filter], values: 
         options = " ".join(f"--filter {shlex.quote(text)}" for text in fitting)
         return [f"no workload has a filter yet; some that would fit: {options}"]
     return []
+
+
+def on_matches(values: Path, matches: Mapping[str, np.ndarray]) -> list[str]:
+    """Of which workloads some queries match nothing. Where all do, that is an error."""
+    return [
+        f"workload {name}: {np.sum(counts == 0):,} of {len(counts):,} queries match no item; the first "
+        f"has the values of row {np.argmin(counts) + 1:,} in {values}"
+        for name, counts in matches.items()
+        if not counts.all()
+    ]
+
+
+def on_dates(kinds: Mapping[str, Kind], written: Mapping[str, Filter], stored: Mapping[str, Filter]) -> str:
+    """For whoever reads the data set: what its dates are, and its filters as they were written with dates."""
+    units = [f"{name} is in {kind} since 1970-01-01 (UTC)" for name, kind in kinds.items() if kind.unit]
+    filters = [
+        f"{name} was written as {filter_.text}"
+        for name, filter_ in written.items()
+        if filter_.text != stored[name].text
+    ]
+    return "; ".join(units + filters)
 
 
 def _fitting_filters(attributes: Attributes) -> list[str]:

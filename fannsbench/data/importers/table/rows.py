@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fannsbench.attributes import as_float
 from fannsbench.data.importers.jsonl import read_lines
 from fannsbench.errors import DatasetError, one_line
 
@@ -35,8 +36,8 @@ class Rows:
 
 
 def read_rows(path: Path, wanted: Wanted = lambda name: True) -> Rows:
-    """What a .csv's columns are separated by, one of , ; and tab, is told from its first line; an empty cell
-    is missing.
+    """What a .csv's columns are separated by, one of , ; and tab, is told from its first line; blanks
+    around a cell do not count, and an empty one is missing.
 
     Raises DatasetError if the file cannot be read, naming the line where it is text."""
     reader = _READERS.get(path.suffix.lower())
@@ -51,9 +52,10 @@ def _read_csv(path: Path, wanted: Wanted) -> Rows:
     with path.open("rb") as file:
         first = file.readline().decode(errors="replace")
         file.seek(0)
-        reader = csv.reader(_decoded(path, file), delimiter=max(_SEPARATORS, key=first.count), strict=True)
+        separator = max(_SEPARATORS, key=first.count)
+        reader = csv.reader(_decoded(path, file), delimiter=separator, skipinitialspace=True, strict=True)
         try:
-            names = next(reader, [])
+            names = [name.strip() for name in next(reader, [])]
             if not names:
                 raise DatasetError(f"{path}: the first line must name the columns")
             _refuse_twice(path, names)
@@ -64,7 +66,7 @@ def _read_csv(path: Path, wanted: Wanted) -> Rows:
                 count += len(chunk)
                 for name, cells in zip(names, zip(*chunk, strict=True), strict=True):
                     if name in chunks:
-                        chunks[name].append(pa.array([cell or None for cell in cells], pa.string()))
+                        chunks[name].append(pa.array([cell.strip() or None for cell in cells], pa.string()))
         except csv.Error as error:
             raise DatasetError(f"{path}, line {reader.line_num:,}: {one_line(error)}") from None
     return Rows(
@@ -125,7 +127,7 @@ def _json_column(path: Path, name: str, values: list[Any]) -> pa.Array:
         )
     try:
         if float in set(map(type, values)):
-            values = [None if value is None else float(value) for value in values]
+            values = [_float(path, name, row, value) for row, value in enumerate(values, 1)]
         beyond_int64 = int in first_of and any(
             type(value) is int and not -(2**63) <= value < 2**63 for value in values
         )
@@ -136,6 +138,13 @@ def _json_column(path: Path, name: str, values: list[Any]) -> pa.Array:
         ) from None
 
 
+def _float(path: Path, name: str, row: int, value: float | int | None) -> float | None:
+    try:
+        return as_float(value) if type(value) is int else value
+    except DatasetError as error:
+        raise DatasetError(f"{path}, row {row:,}, column {name!r}: {error}") from None
+
+
 def _read_parquet(path: Path, wanted: Wanted) -> Rows:
     try:
         with pq.ParquetFile(path) as file:
@@ -143,9 +152,17 @@ def _read_parquet(path: Path, wanted: Wanted) -> Rows:
             _refuse_twice(path, names)
             table = file.read([name for name in names if wanted(name)])
             count = file.metadata.num_rows
+        columns = {name: _plain(table.column(name)) for name in table.column_names}
     except (pa.ArrowInvalid, OSError) as error:
         raise DatasetError(f"{path}: no sound Parquet file: {one_line(error)}") from None
-    return Rows(path, {name: _plain(table.column(name)) for name in table.column_names}, count, cells=False)
+    for name, column in columns.items():
+        try:
+            column.validate(full=True)  # Parquet's texts may be anything
+        except pa.ArrowInvalid as error:
+            raise DatasetError(
+                f"{path}, column {name!r}: {one_line(error)}; leave it out: --without {name!r}"
+            ) from None
+    return Rows(path, columns, count, cells=False)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
