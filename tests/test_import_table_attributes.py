@@ -278,7 +278,9 @@ def test_a_few_odd_cells_among_numbers_or_dates_are_told(tmp_path, texts, note, 
     assert read(path, x="category").notes == []
 
 
-@pytest.mark.parametrize("texts", [["1"] * 8 + ["a"], ["01067"] * 20 + ["x"], ["a", "b"]])
+@pytest.mark.parametrize(
+    "texts", [["1"] * 8 + ["a"], ["01067"] * 20 + ["x"], ["80331"] * 20 + ["01067"], ["a", "b"]]
+)
 def test_of_other_categories_nothing_is_told(tmp_path, texts):
     assert read(cells(tmp_path, *texts)).notes == []
 

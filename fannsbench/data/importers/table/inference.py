@@ -61,7 +61,7 @@ def _infer_of_texts(values: pa.Array, cells: bool, where: Where) -> Kind:
         return Kind.CATEGORY
     if pc.all(matches(trimmed, BOOLEAN)).as_py():
         return Kind.BOOLEAN
-    if pc.all(_are_numbers(trimmed)).as_py():
+    if pc.all(matches(trimmed, NUMBER)).as_py() and not pc.any(matches(trimmed, _LEADING_ZERO)).as_py():
         return Kind.NUMBER
     if all(sets.listed(text) is not None for text in trimmed.to_pylist()):
         return Kind.SET
@@ -74,8 +74,8 @@ def nearly(values: pa.Array, cells: bool) -> tuple[str, int, int] | None:
     trimmed = pc.utf8_trim_whitespace(values)
     count = len(_present(trimmed.drop_null()))
     fitting = {"date": dates.look_like_dates(trimmed, Unit.SECONDS)}
-    if cells:
-        fitting["number"] = _are_numbers(trimmed)
+    if cells and not pc.any(matches(trimmed, _LEADING_ZERO)).as_py():
+        fitting["number"] = matches(trimmed, NUMBER)
     for choice, fits in fitting.items():
         others = pc.invert(pc.or_(pc.fill_null(fits, True), pc.fill_null(matches(trimmed, MISSING), True)))
         number = pc.sum(others).as_py()
@@ -86,10 +86,6 @@ def nearly(values: pa.Array, cells: bool) -> tuple[str, int, int] | None:
 
 def _present(texts: pa.Array) -> pa.Array:
     return texts.filter(pc.invert(matches(texts, MISSING)))
-
-
-def _are_numbers(texts: pa.Array) -> pa.Array:
-    return pc.and_not(matches(texts, NUMBER), matches(texts, _LEADING_ZERO))
 
 
 def chosen(choice: str, values: pa.Array) -> Kind:
