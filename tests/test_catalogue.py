@@ -297,6 +297,14 @@ def test_a_repository_of_the_hub_is_resumed_across_runs_checked_and_imported(ser
     assert not (folders.cache() / "downloads" / "mine").exists()
 
 
+def test_a_repository_with_two_files_of_one_name_is_refused(server):
+    serve_as_hub(server, "lab/tiny", {"a/x.bin": b"1", "b/x.bin": b"2"})
+    catalogued(entry("arxiv-for-fanns", hub="lab/tiny"))
+    refused = run_against_hub(server, "mine")
+    assert refused.returncode == 2
+    assert "lab/tiny on the Hugging Face hub: has several files of the name x.bin" in refused.stderr
+
+
 @pytest.mark.parametrize("name", ["database_attributes.jsonl", "em_query_attributes.jsonl"])
 def test_a_file_that_is_not_what_the_hub_says_is_removed(server, name):
     files = arxiv_files()

@@ -165,7 +165,7 @@ def test_when_all_fails_there_is_a_table_but_no_picture(bench: Bench) -> None:
         (["--algo", "graph", "--memory-limit", "-1"], "Invalid value for '--memory-limit'"),
         (["--algo", "graph", "--retry", "some"], "Invalid value for '--retry'"),
         (["--algo", "graph", "--rnus", "3"], "Did you mean"),
-        (["--algo", ","], "name an algorithm, or all"),
+        (["--algo", ","], "',' names no algorithm; name one, or more with commas between"),
         ([], "Missing option '--algo'"),
     ],
 )

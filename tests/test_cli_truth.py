@@ -82,6 +82,11 @@ def test_what_cannot_be_is_one_line(copy: Path, tmp_path: Path) -> None:
         invoke(copy, "--workload", "emm")
     with pytest.raises(DatasetError, match="no data set file at"):
         invoke(tmp_path / "none.h5")
+    with pytest.raises(DatasetError, match="folder is a folder; a data set is one file"):
+        (tmp_path / "folder").mkdir()
+        invoke(f"{tmp_path}/folder")
+    result = CliRunner().invoke(datasets, ["truth", str(copy), "--workload", " , "])
+    assert result.exit_code == 2 and "' , ' names no workload; name one" in result.output
     result = CliRunner().invoke(datasets, ["truth", str(copy), "--memory", "much"])
     assert result.exit_code == 2
     assert "'much' is no size; write it as 512MB or 2GB" in result.output

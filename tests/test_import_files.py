@@ -158,6 +158,14 @@ def test_a_truncated_npy_and_one_that_is_not_there(tmp_path):
         open_vectors(tmp_path / "y.npy")
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.fvecs", "x.ivecs", "x"])
+def test_a_folder_is_said_to_be_one(tmp_path, name):
+    (tmp_path / name).mkdir()
+    for reader in (open_vectors, lambda path: read_truth_of(path, 3)):
+        with pytest.raises(DatasetError, match=f"{name}: is a folder$"):
+            reader(tmp_path / name)
+
+
 def test_items_and_queries_must_be_of_one_dimension_and_type(tmp_path):
     (tmp_path / "items.fvecs").write_bytes(vecs_bytes(ROWS))
     for file, content, message in (

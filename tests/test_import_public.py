@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -80,6 +81,35 @@ def test_a_truncated_file_and_other_dimensions_are_one_line(tmp_path, numbers):
     with pytest.raises(DatasetError, match=r"base\.fvecs"):
         opened(vecs.read(base, write_vecs(tmp_path / "q.fvecs", queries, "f")), tmp_path / "x.h5")
     assert not (tmp_path / "x.h5").exists()
+
+
+@pytest.mark.parametrize("size", [0, 10, 200, -1])
+def test_an_archive_that_is_cut_is_one_line(tmp_path, numbers, size):
+    _, items, queries = numbers
+    whole = tmp_path / "whole.tgz"
+    with tarfile.open(whole, "w:gz") as archive:
+        for name, rows in (("x_base.fvecs", items), ("x_query.fvecs", queries)):
+            archive.add(write_vecs(tmp_path / name, rows, "f"), name)
+    (tmp_path / "x.tgz").write_bytes(whole.read_bytes()[:size])
+    with pytest.raises(DatasetError, match=r"x\.tgz: cannot be unpacked: ") as caught:
+        opened(vecs.read(tmp_path / "x.tgz"), tmp_path / "x.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_items_without_one_of_queries_is_one_line(tmp_path, numbers):
+    base = write_vecs(tmp_path / "base.fvecs", numbers[1], "f")
+    with pytest.raises(DatasetError, match=r"base\.fvecs: name the file of the queries as well"):
+        opened(vecs.read(base), tmp_path / "x.h5")
+
+
+def test_truth_that_cannot_be_is_told_with_its_file(tmp_path, numbers):
+    _, items, queries = numbers
+    write_vecs(tmp_path / "x_base.fvecs", items, "f")
+    write_vecs(tmp_path / "x_query.fvecs", queries, "f")
+    rows = reference.brute_force(items, queries, K, "euclidean")[0].tolist()
+    write_vecs(tmp_path / "x_groundtruth.ivecs", [*rows[:3], rows[3][:2], *rows[4:]], "i")
+    with pytest.raises(DatasetError, match=r"x_groundtruth\.ivecs: unfiltered truth, query 3: 2 ids"):
+        opened(vecs.read(tmp_path), tmp_path / "x.h5")
 
 
 def test_big_ann_tags_must_all_be_in_the_items_set(tmp_path, numbers):

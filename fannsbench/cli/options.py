@@ -75,7 +75,10 @@ class Names(click.ParamType):  # type: ignore[type-arg]
     ) -> list[str] | str:
         if isinstance(value, list) or not self.several:
             return value  # type: ignore[no-any-return]
-        return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        names = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if not names:
+            self.fail(f"{value!r} names no {self.kind}; name one, or more with commas between", param, ctx)
+        return names
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -32,9 +32,9 @@ def _complete_column(ctx: click.Context, param: click.Parameter, incomplete: str
     "--y", metavar="COLUMN", default="qps", show_default=True, shell_complete=_complete_column,
     help="A column of `fannsbench results --json`, or `latency` for its percentiles.",
 )  # fmt: skip
-@click.option("--dataset", type=Names("dataset"), default="", help="Only these data sets.")
-@click.option("--workload", type=Names("workload"), default="", help="Only these workloads.")
-@click.option("--algo", type=Names("algorithm"), default="", help="Only these algorithms.")
+@click.option("--dataset", type=Names("dataset"), help="Only these data sets.")
+@click.option("--workload", type=Names("workload"), help="Only these workloads.")
+@click.option("--algo", type=Names("algorithm"), help="Only these algorithms.")
 @click.option("-k", type=click.IntRange(1), help="Only results for this k.")
 @click.option("--by-selectivity", is_flag=True, help="Recall and QPS by the fraction a query's filter keeps.")
 @click.option("--error-bars", is_flag=True, help="Mean QPS and its standard deviation over the repetitions.")
@@ -43,9 +43,9 @@ def plot(
     output: Path | None,
     x: str | None,
     y: str,
-    dataset: list[str],
-    workload: list[str],
-    algo: list[str],
+    dataset: list[str] | None,
+    workload: list[str] | None,
+    algo: list[str] | None,
     k: int | None,
     by_selectivity: bool,
     error_bars: bool,
@@ -58,20 +58,23 @@ def plot(
     from fannsbench.plot import draw, file_name
     from fannsbench.results import table
 
-    dataset, workload, algo = ([] if "all" in names else names for names in (dataset, workload, algo))
+    datasets, workloads, algorithms = (
+        [] if names is None or "all" in names else names for names in (dataset, workload, algo)
+    )
     rows = table.load(results)
     if output is None:
         what = "by-selectivity" if by_selectivity else f"{x}-{y}" if x else y
-        about = [*(dataset or rows["dataset"].dropna().unique()), *workload, *algo, *([f"k{k}"] if k else [])]
+        about = [*(datasets or rows["dataset"].dropna().unique()), *workloads, *algorithms]
+        about += [f"k{k}"] if k else []
         output = results / "plots" / file_name([*about, what])
     draw(
         rows,
         output,
         x=x,
         y=y,
-        datasets=dataset,
-        workloads=workload,
-        algorithms=algo,
+        datasets=datasets,
+        workloads=workloads,
+        algorithms=algorithms,
         k=k,
         by_selectivity=by_selectivity,
         error_bars=error_bars,

@@ -39,7 +39,7 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
     help="Data set.",
 )  # fmt: skip
 @click.option(
-    "--workload", "workloads", type=Names("workload"), default="",
+    "--workload", "workloads", type=Names("workload"),
     help="Workloads, or `all`.  [default: none, em, r and emis where the data set has them, else all]",
 )  # fmt: skip
 @click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Neighbours a query.")
@@ -68,7 +68,7 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 def run(
     algorithms: list[str],
     dataset: str,
-    workloads: list[str],
+    workloads: list[str] | None,
     fixed: tuple[tuple[str, str], ...],
     sweeps: tuple[tuple[str, str], ...],
     timeout: float | None,
@@ -86,8 +86,6 @@ def run(
     from fannsbench.dataset import find
     from fannsbench.run import executor, plan
 
-    if not algorithms:
-        raise click.BadParameter("name an algorithm, or all", param_hint="--algo")
     names = [name for name, _ in (*fixed, *sweeps)]
     for name in names:
         if names.count(name) > 1:
@@ -96,7 +94,7 @@ def run(
     request = plan.Request(
         algorithms=algorithms,
         dataset=find(dataset),
-        workloads=workloads,
+        workloads=workloads or [],
         fixed=dict(fixed),
         sweeps={name: text.split(",") for name, text in sweeps},
         results=results,

@@ -119,9 +119,9 @@ class Draft:
         n, depth = self.items.shape[0], neighbors.shape[1]
         if not depth:
             raise DatasetError(f"{what} names no items at all; leave it out")
-        wrong = (neighbors < -1) | (neighbors >= n)
+        wrong: np.ndarray = (neighbors < -1) | (neighbors >= n)
         refuse_if(wrong.any(axis=1), lambda j: f"names item {neighbors[j][wrong[j]][0]:,}; there are {n:,}")
-        given = neighbors >= 0
+        given: np.ndarray = neighbors >= 0
         refuse_if((given[:, 1:] & ~given[:, :-1]).any(axis=1), lambda j: "-1, no item, stands before an id")
         wanted, found = np.minimum(depth, matches), given.sum(axis=1)
         refuse_if(
@@ -129,7 +129,7 @@ class Draft:
             lambda j: f"{found[j]:,} ids, but {matches[j]:,} items match, so {wanted[j]:,} must be",
         )
         ordered = np.sort(neighbors, axis=1)
-        twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+        twice: np.ndarray = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
         refuse_if(twice.any(axis=1), lambda j: f"item {ordered[j, 1:][twice[j]][0]:,} more than once")
 
     def _why_no_match(self, name: str) -> str:

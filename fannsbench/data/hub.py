@@ -7,6 +7,7 @@ a file anew in every run, however much of it was there.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Repository:
 
     @classmethod
     def find(cls, name: str) -> Repository:
-        """Raises DatasetError if the hub or the repository is not to be had."""
+        """Raises DatasetError if the hub or the repository is not to be had, or has two files of one name."""
         where = f"{name} on the Hugging Face hub"
         try:
             info = HfApi(library_name="fannsbench", library_version=__version__).dataset_info(
@@ -55,6 +56,11 @@ class Repository:
             files.append(SourceFile(url=url, size=file.size or 0, sha256=file.lfs.sha256 if file.lfs else ""))
             if not file.lfs and file.blob_id:
                 git[files[-1].name] = file.blob_id
+        names = Counter(file.name for file in files)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise DatasetError(
+                f"{where}: has several files of the name {twice[0]}; one folder cannot hold them"
+            )
         return cls(info.sha or "main", tuple(files), git)
 
     def check(self, path: Path) -> None:

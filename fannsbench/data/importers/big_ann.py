@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, LabelSet
 from fannsbench.data.draft import Draft, DraftWorkload
+from fannsbench.data.importers.files import require_file
 from fannsbench.data.importers.plain import draft_of_files, one_file, optional_file
 from fannsbench.errors import DatasetError, one_line
 from fannsbench.filters import Filter
@@ -95,8 +96,7 @@ def _all_of(wanted: csr_array, path: Path, neighbors: np.ndarray | None) -> Draf
 
 def _read_spmat(path: Path) -> csr_array:
     """Of bool, the columns of each row ascending and distinct, zeros left out."""
-    if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file")
+    require_file(path)
     size, head = path.stat().st_size, np.fromfile(path, "<i8", 3)
     if len(head) < 3 or (head < 0).any():
         raise DatasetError(f"{path}: does not begin with the numbers of rows, columns and entries")

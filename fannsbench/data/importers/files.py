@@ -35,11 +35,17 @@ def open_file(path: Path) -> Vectors:
     Raises DatasetError if the suffix is not known, or the file's size does not fit what its head says; and,
     when they are read, at rows that are not as long as the first."""
     opener = _OPENERS.get(path.suffix.lower())
-    if opener is None:
+    if opener is None and not path.is_dir():
         raise DatasetError(f"{path}: not known as a file of vectors; known suffixes: {', '.join(_OPENERS)}")
-    if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file")
+    require_file(path)
+    assert opener
     return opener(path)
+
+
+def require_file(path: Path) -> None:
+    """Raises DatasetError if there is none."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}")
 
 
 def open_items_and_queries(items: Path, queries: Path) -> tuple[Vectors, Vectors]:

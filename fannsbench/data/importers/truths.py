@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fannsbench.data.importers.files import read_head
+from fannsbench.data.importers.files import read_head, require_file
 from fannsbench.errors import DatasetError
 
 
@@ -19,11 +19,10 @@ def read_truth_of(path: Path, q: int) -> np.ndarray:
     """Of so many queries: (q, K) int32, -1 padded where one has fewer than K.
 
     Raises DatasetError if the suffix is not known, the file ends too early or too late, or has other rows."""
+    require_file(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(f"{path}: not known as a file of ground truth; known: {', '.join(_READERS)}")
-    if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file")
     neighbors = reader(path)
     if len(neighbors) != q:
         raise DatasetError(f"{path}: truth of {len(neighbors):,} queries; there are {q:,}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from fannsbench.algorithm import Metric
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.archives import unpacked
+from fannsbench.data.importers.files import SUFFIXES
 from fannsbench.data.importers.plain import draft_of_files, one_file, optional_file
 from fannsbench.errors import DatasetError
 
@@ -25,7 +25,7 @@ def read(
     if queries is not None:
         yield draft_of_files(source, queries, truth, metric)
         return
-    if source.is_file() and not tarfile.is_tarfile(source):
+    if source.is_file() and source.suffix.lower() in SUFFIXES:
         raise DatasetError(
             f"{source}: name the file of the queries as well, or a folder or .tar.gz with both"
         )
