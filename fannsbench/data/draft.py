@@ -110,7 +110,7 @@ class Draft:
 
         def refuse_if(bad: np.ndarray, why: Callable[[int], str]) -> None:
             if bad.any():
-                j = int(np.argmax(bad))
+                j = int(np.argwhere(bad)[0, 0])
                 raise DatasetError(
                     f"{what}, query {j:,}: {why(j)}; leave this truth out, or have it computed by "
                     "`fannsbench datasets truth`"
@@ -119,18 +119,18 @@ class Draft:
         n, depth = self.items.shape[0], neighbors.shape[1]
         if not depth:
             raise DatasetError(f"{what} names no items at all; leave it out")
-        wrong: np.ndarray = (neighbors < -1) | (neighbors >= n)
-        refuse_if(wrong.any(axis=1), lambda j: f"names item {neighbors[j][wrong[j]][0]:,}; there are {n:,}")
+        wrong = (neighbors < -1) | (neighbors >= n)
+        refuse_if(wrong, lambda j: f"names item {neighbors[j][wrong[j]][0]:,}; there are {n:,}")
         given: np.ndarray = neighbors >= 0
-        refuse_if((given[:, 1:] & ~given[:, :-1]).any(axis=1), lambda j: "-1, no item, stands before an id")
+        refuse_if(given[:, 1:] & ~given[:, :-1], lambda j: "-1, no item, stands before an id")
         wanted, found = np.minimum(depth, matches), given.sum(axis=1)
         refuse_if(
             found != wanted,
             lambda j: f"{found[j]:,} ids, but {matches[j]:,} items match, so {wanted[j]:,} must be",
         )
         ordered = np.sort(neighbors, axis=1)
-        twice: np.ndarray = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
-        refuse_if(twice.any(axis=1), lambda j: f"item {ordered[j, 1:][twice[j]][0]:,} more than once")
+        twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+        refuse_if(twice, lambda j: f"item {ordered[j, 1:][twice[j]][0]:,} more than once")
 
     def _why_no_match(self, name: str) -> str:
         filter_ = self.workloads[name].filter
