@@ -343,6 +343,8 @@ REFUSED = [  # text, with the place of the error marked by ^, and what the messa
     ("a ^= 1", "not a filter expression"),
     ("a == 1^; b == 2", "not a filter expression"),
     ("^import os", "not a filter expression"),
+    ("a == '2024-01-31' or a < ^2024-01-31", "a date is written in quotes, as '2024-01-31'"),
+    ("^2024-12-10T12:00 > a", "a date is written in quotes, as '2024-12-10'"),
     ("a == ^'x", "not a filter expression"),
     ("a == ^'x\\d'", "invalid escape sequence"),
     ("a == ^'x\n'", "pair of"),

@@ -38,6 +38,7 @@ DEEPEST_NESTING = 30
 _STRING = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""
 _PARAMETER = r"(?<![\w$])\$[A-Za-z_]\w*(?![\w$])"
 _TOKEN = re.compile(rf"{_STRING}|{_PARAMETER}|[\t\n\r\f\v]")
+_DATE = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 
 
@@ -99,6 +100,8 @@ class _Parser:
         for mark, right in (("$", "$ must begin a parameter's name, as in $label"), ("#", "no comments")):
             if mark in unread:
                 raise self.error(unread.index(mark), right)
+        if date := _DATE.search(unread):
+            raise self.error(date.start(), f"a date is written in quotes, as '{date[0]}'")
         try:
             with warnings.catch_warnings(action="error"):  # such as that of an escape that is none
                 expression = ast.parse(_TOKEN.sub(self.as_python, self.text), mode="eval")
