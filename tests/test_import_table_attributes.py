@@ -283,6 +283,21 @@ def test_a_few_odd_cells_among_numbers_or_dates_are_told(tmp_path, texts, note, 
 )
 def test_of_other_categories_nothing_is_told(tmp_path, texts):
     assert read(cells(tmp_path, *texts)).notes == []
+    assert read(write_jsonl(tmp_path / "t.jsonl", {"x": ["-", "none"]})).notes == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "note"),
+    [
+        (["1,50", "-1.234,5", ""], "numbers, if they were written with a decimal point"),
+        (["31.12.2020", "1.2.2021", "-"], "dates, if they were written as 2020-01-31"),
+        (["12/31/2020"], "dates, if they were written as 2020-01-31"),
+    ],
+)
+def test_numbers_and_dates_of_other_countries_are_told(tmp_path, texts, note):
+    found = read(cells(tmp_path, *texts))
+    assert found.notes == [f"x: is a category; the values would be {note}"]
+    assert found.kinds["x"] == "category" and read(cells(tmp_path, *texts, "a")).notes == []
 
 
 def test_dates_but_not_numbers_in_the_texts_of_other_files(tmp_path):

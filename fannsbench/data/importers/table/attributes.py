@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number
 from fannsbench.data.importers.table import dates, sets
 from fannsbench.data.importers.table.conversion import converted
-from fannsbench.data.importers.table.inference import chosen, infer, nearly
+from fannsbench.data.importers.table.inference import chosen, infer, nearly, spelt_otherwise
 from fannsbench.data.importers.table.kinds import CHOICES, Kind, Where, no_value
 from fannsbench.data.importers.table.rows import Rows, read_rows
 from fannsbench.errors import DatasetError, UnknownNameError
@@ -153,7 +153,11 @@ def _notes_on(name: str, column: Column, kind: Kind, values: pa.Array) -> list[s
 
 
 def _note_on_slips(name: str, values: pa.Array, cells: bool) -> list[str]:
-    if not pa.types.is_string(values.type) or not (found := nearly(values, cells)):
+    if not pa.types.is_string(values.type):
+        return []
+    if what := spelt_otherwise(values):
+        return [f"{name}: is a category; the values would be {what}"]
+    if not (found := nearly(values, cells)):
         return []
     choice, number, row = found
     return [

@@ -24,6 +24,11 @@ from fannsbench.data.importers.table.kinds import (
 _LEADING_ZERO = r"^[+-]?0[0-9]"
 """Of a number with it we think that it is an identifier, such as a postal code."""
 
+_OTHER_SPELLINGS = {
+    r"^[+-]?[0-9.]*[0-9],[0-9]+$": "numbers, if they were written with a decimal point",
+    r"^[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}$": "dates, if they were written as 2020-01-31",
+}
+
 _NEARLY_ALL = 0.9
 """Of a column's values: if so many are numbers or dates, the others may be slips."""
 
@@ -81,6 +86,15 @@ def nearly(values: pa.Array, cells: bool) -> tuple[str, int, int] | None:
         number = pc.sum(others).as_py()
         if number and count - number >= _NEARLY_ALL * count:
             return choice, number, int(np.argmax(others))
+    return None
+
+
+def spelt_otherwise(values: pa.Array) -> str | None:
+    """Of texts that are a category: what they would be if they were written as we read it."""
+    texts = _present(pc.utf8_trim_whitespace(values.unique().drop_null()))
+    for pattern, what in _OTHER_SPELLINGS.items():
+        if len(texts) and pc.all(matches(texts, pattern)).as_py():
+            return what
     return None
 
 
