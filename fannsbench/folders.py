@@ -15,6 +15,8 @@ from fannsbench.errors import DatasetError
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
+_SHOWN = 50
+"""Characters of a file's name in that of its temporary one, which must not be longer than names may be."""
 
 
 def bundled(name: str) -> Path:
@@ -55,7 +57,7 @@ def require_space(folder: Path, needed: int) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` if the block succeeds, and vanishes if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:_SHOWN]}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from fannsbench import folders
 from fannsbench.cli.datasets import datasets
-from fannsbench.dataset import Dataset
+from fannsbench.dataset import Dataset, find
 from fannsbench.errors import DatasetError, UnknownNameError
 
 
@@ -74,6 +74,15 @@ def test_a_file_of_ann_benchmarks_becomes_one_of_ours(tmp_path: Path) -> None:
     with Dataset.open(path) as dataset:
         expected = reference.brute_force(items, queries, 3, "cosine")
         np.testing.assert_array_equal(dataset.workload("none").neighbors, expected[0])
+
+
+def test_what_comes_with_fannsbench_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = find("wordnet-10k").stat()
+    monkeypatch.delenv("FANNSBENCH_DATASETS")  # in a checkout, the bundled folder is the user's too
+    for given in ("wordnet-10k", find("wordnet-10k")):
+        with pytest.raises(DatasetError, match="comes with fannsbench and stays as it is; copy the file"):
+            invoke(given, "-k", 1)
+    assert find("wordnet-10k").stat() == before
 
 
 def test_what_cannot_be_is_one_line(copy: Path, tmp_path: Path) -> None:

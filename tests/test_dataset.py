@@ -403,7 +403,8 @@ def test_foreign_files_are_refused(tmp_path):
     for name, content in {"text.h5": b"hello\n" * 100, "zeros.h5": bytes(4096)}.items():
         (tmp_path / name).write_bytes(content)
         assert_unreadable(tmp_path / name)
-    assert_unreadable(tmp_path)
+    with pytest.raises(DatasetError, match="is a folder; a data set is one file"):
+        Dataset.open(tmp_path)
 
 
 def assert_unreadable(path):
@@ -629,6 +630,22 @@ def test_only_data_sets_are_listed(tmp_path, monkeypatch):
     names = datasets.available()
     assert list(names) == sorted(names)
     assert {name for name, path in names.items() if path.parent == tmp_path} == {"a", "b"}
+
+
+def test_the_bundled_file_is_told_whatever_path_leads_to_it(tiny_dataset, tmp_path, monkeypatch):
+    path = datasets.find("wordnet-10k")
+    monkeypatch.chdir(path.parent.parent)
+    (tmp_path / "link.h5").symlink_to(path)
+    for given in (path, Path("datasets/wordnet-10k.h5"), Path("datasets/../datasets/wordnet-10k.h5")):
+        assert datasets.is_bundled(given)
+    assert datasets.is_bundled(tmp_path / "link.h5")
+    assert not datasets.is_bundled(tiny_dataset) and not datasets.is_bundled(tmp_path / "wordnet-10k.h5")
+
+
+@pytest.mark.parametrize("given", ["a" * 300, "a" * 300 + ".h5", "a" * 300 + "/x.h5", "/a" * 3000 + ".h5"])
+def test_a_name_that_no_file_can_have_is_one_line(given):
+    with pytest.raises(DatasetError, match="too long for the path of a file"):
+        datasets.place_of(given)
 
 
 @pytest.mark.parametrize("given", ["some.h5", "some.hdf5", "folder/some", "/absolute/some.h5", "./some"])

@@ -15,7 +15,7 @@ Schema `fannsbench/1`, a superset of ann-benchmarks' files, which open as they a
 Distances are true (square-rooted) Euclidean, 1 - cosine, or the negated inner product.
 """
 
-from fannsbench.dataset.places import DEFAULT, available, find, place_of
+from fannsbench.dataset.places import DEFAULT, available, find, is_bundled, place_of
 from fannsbench.dataset.read import SCHEMA, UNFILTERED, Dataset, Workload
 from fannsbench.dataset.write import DatasetWriter
 
@@ -28,5 +28,6 @@ __all__ = [
     "Workload",
     "available",
     "find",
+    "is_bundled",
     "place_of",
 ]

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from fannsbench import dataset, folders
+from fannsbench import dataset
 from fannsbench.cli.datasets.listing import megabytes
 from fannsbench.cli.datasets.progress import progress_bars
 from fannsbench.cli.options import MEMORY, Names
 from fannsbench.errors import DatasetError, UnknownNameError
-
-if TYPE_CHECKING:
-    from fannsbench.dataset import Dataset
 
 
 @click.command()
@@ -39,7 +34,12 @@ def truth(name: str, workloads: list[str] | None, depth: int, memory: int) -> No
     from fannsbench.data.draft import draft_of, write
     from fannsbench.dataset import UNFILTERED, Dataset
 
-    with Dataset.open(dataset.find(name)) as opened:
+    path = dataset.find(name)
+    if dataset.is_bundled(path):
+        raise DatasetError(
+            f"{path} comes with fannsbench and stays as it is; copy the file, and give the path of the copy"
+        )
+    with Dataset.open(path) as opened:
         wanted = opened.workload_names if workloads is None or workloads == ["all"] else workloads
         for unknown in set(wanted) - set(opened.workload_names):
             raise UnknownNameError(f"workload of {opened.name}", unknown, opened.workload_names)
@@ -52,7 +52,6 @@ def truth(name: str, workloads: list[str] | None, depth: int, memory: int) -> No
                 for key, workload in draft.workloads.items()
             },
         )
-        path = _place(opened)
         try:
             with progress_bars() as progress:
                 write(
@@ -66,9 +65,3 @@ def truth(name: str, workloads: list[str] | None, depth: int, memory: int) -> No
         except OSError as error:
             raise DatasetError(f"cannot write {path}: {error}") from None
     click.echo(f"{path} ({megabytes(path)} MB): truth of {', '.join(wanted)} to depth {depth}")
-
-
-def _place(opened: Dataset) -> Path:
-    """Where it lies; what came with fannsbench is left as it is, and the user's own comes before it."""
-    is_bundled = opened.path.parent == folders.bundled("datasets")
-    return folders.user_datasets() / opened.path.name if is_bundled else opened.path
