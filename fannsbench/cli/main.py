@@ -54,6 +54,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         sys.exit(0)
+    except MemoryError as error:
+        what = f" ({error})" if str(error) else ""
+        _say(f"out of memory; take less at once, or a machine with more{what}")
+        sys.exit(1)
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fannsbench import folders
 from fannsbench.cli.datasets.make import KIND, SELECTIVITY, distinct
 from fannsbench.cli.datasets.output import Output, output_options
 from fannsbench.cli.datasets.progress import progress_bars
@@ -13,6 +14,7 @@ from fannsbench.cli.options import METRIC, SEED
 from fannsbench.errors import UserError
 
 _COUNT = click.IntRange(min=1)
+_MOST_CLUSTERS = 1_000_000
 
 
 @click.command()
@@ -21,7 +23,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--queries", "num_queries", type=_COUNT, default=1000, show_default=True, help="How many.")
 @click.option(
     "--clusters",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, _MOST_CLUSTERS),
     default=100,
     show_default=True,
     help="Gaussians that the vectors are drawn from; 0: uniform, in a cube.",
@@ -76,7 +78,10 @@ def synthetic(
         raise UserError("--correlation is that of filters; give a --selectivity or a --distribution")
     from fannsbench.data import synthetic as maker
     from fannsbench.data.controlled import KINDS
+    from fannsbench.data.draft import check_counts
 
+    check_counts(num_items, dimension, num_queries)
+    folders.require_space(output.path.parent, 4 * (num_items + num_queries) * dimension)
     with progress_bars() as progress:
         draft = maker.synthetic(
             num_items,
