@@ -12,6 +12,7 @@ from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.data import checkpoint, truth
 from fannsbench.data.truth import exact_knn
+from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter, matches_item
 
 METRICS = list(Metric)
@@ -231,7 +232,7 @@ def test_every_way_to_serve_a_query_gives_the_same(small_blocks):
     columns = Attributes({"rank": Number.from_values(rank.tolist())}, n)
     high = np.concatenate([np.full(80, 300), rng.integers(1, 60, 40), rng.integers(n - 60, n, 40)])
     filters = Filter.parse("rank < $high").bind(columns, {"high": high})
-    ways = truth._cheapest_ways(filters, filters.counts(), 40)
+    ways = truth._cheapest_ways(truth._groups(filters), filters.counts(), n, 40)
     assert set(ways.tolist()) == {truth._SCAN, truth._SHARE, truth._GATHER}
     masks = rank[None] < high[:, None]
     for metric in METRICS:
@@ -239,6 +240,33 @@ def test_every_way_to_serve_a_query_gives_the_same(small_blocks):
             exact_knn(vectors, queries, k, metric, filters, threads=2),
             brute_force(vectors, queries, k, metric, masks),
         )
+
+
+def test_queries_without_match_are_no_work(small_blocks):
+    rng = np.random.default_rng(13)
+    n, q = 1200, 90
+    vectors, queries = (rng.normal(size=(rows, 40)).astype(np.float32) for rows in (n, q))
+    columns = Attributes({"rank": Number.from_values(list(range(n)))}, n)
+    high = np.array([-1, 300, -7, n, 0, 5] * 15)
+    filters = Filter.parse("rank < $high").bind(columns, {"high": high})
+    tasks = list(truth._tasks(filters, filters.counts(), 5, (61, 40), 10**6))
+    served = np.sort(np.concatenate([task.queries for task in tasks]))
+    np.testing.assert_array_equal(served, np.flatnonzero(high > 0))
+    done = []
+    exact_knn(vectors, queries, 5, Metric.EUCLIDEAN, filters, advance=done.append)
+    assert done[0] == n * (high <= 0).sum() and sum(done) == n * q
+
+
+@pytest.mark.parametrize(("metric", "scale"), [(Metric.INNER_PRODUCT, 1e25), (Metric.EUCLIDEAN, 1e38)])
+def test_distances_that_float32_cannot_hold_are_refused(metric, scale):
+    vectors = np.ones((20, 9), np.float32)
+    queries = np.ones((3, 9), np.float32)
+    queries[1] = -1 if metric is Metric.EUCLIDEAN else 1e5
+    vectors[7], queries[1] = scale, queries[1] * scale
+    with pytest.raises(DatasetError, match=r"^query 1 has an item at distance .*e\+\d+, which is infinite"):
+        exact_knn(vectors, queries, 20, metric)
+    with pytest.raises(DatasetError, match=r"^query 1 has an item at distance .*e\+\d+, which is infinite"):
+        truth.distances_of(vectors, queries, [np.full((3, 1), 7, np.int32)], metric)
 
 
 @pytest.mark.parametrize("metric", METRICS)

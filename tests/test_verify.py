@@ -16,7 +16,9 @@ import tiny
 from click.testing import CliRunner
 
 from fannsbench.algorithm import Metric
+from fannsbench.attributes import Attributes
 from fannsbench.cli.datasets import datasets
+from fannsbench.data import draft as drafts
 from fannsbench.data import verify as verify_module
 from fannsbench.data.verify import NOTE, WRONG, rows, verify
 from fannsbench.dataset import Dataset, DatasetWriter, find
@@ -325,6 +327,26 @@ def test_a_sound_file_passes(tmp_path, metric, dtype):
     assert found(path) == set()
     zero = {("lengths", "items")} if metric is Metric.COSINE else set()
     assert found(path, NOTE) == zero | {("duplicates", "items")}
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("scale", [1e-19, 1e-22, 1e-30, 1e-42])
+def test_tiny_numbers_are_sound_as_far_as_float32_goes(tmp_path, metric, scale):
+    rng = np.random.default_rng(4)
+    items, queries = ((rng.standard_normal((n, 7)) * scale).astype(np.float32) for n in (50, 9))
+    draft = drafts.Draft(metric, items, queries, Attributes({}, 50))
+    drafts.write(draft, tmp_path / "made.h5", depth=10)
+    assert found(tmp_path / "made.h5") == set()
+
+
+def test_a_distance_of_minus_infinity_is_wrong(tmp_path):
+    items = np.ones((9, 2), np.float32)
+    ids, distances = reference.brute_force(items, items[:3], 4, Metric.INNER_PRODUCT)
+    distances[1, 0] = -np.inf
+    path = write(tmp_path / "made.h5", items, items[:3], Metric.INNER_PRODUCT, truth=(ids, distances))
+    assert detail(path, "order", "workload none", WRONG) == (
+        "1 of 3 queries, first query 1: a distance is NaN or -inf"
+    )
 
 
 def test_the_bundled_data_set_is_sound():

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from fannsbench.algorithm import Metric
 from fannsbench.data.checkpoint import Checkpoint
+from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels import exact
 from fannsbench.kernels.distance import METRIC_CODES, distances_of_pairs
@@ -27,7 +28,7 @@ _COPY_COST = 50
 `benchmarks/ground_truth.py`."""
 _MASK_COST = 0.15
 """What bitmaps add to a scan, as a share of it."""
-_SCAN, _SHARE, _GATHER = range(3)
+_IDLE, _SCAN, _SHARE, _GATHER = range(-1, 3)
 
 
 class Truth(NamedTuple):
@@ -61,6 +62,8 @@ def exact_knn(
     Items are read in blocks, each once. BLAS scores a block for many queries at once where they keep much of
     it or share a filter; the others gather their own matches. The scores only rule out: what is left is
     compared in float64 (see `fannsbench.kernels.exact`).
+
+    Raises DatasetError where a distance is infinite as float32.
     """
     (n, d), q, metric = vectors.shape, len(queries), Metric(metric)
     quarter = memory // 4  # each for items, for tasks and for their fixed buffers; one is left over
@@ -83,8 +86,7 @@ def exact_knn(
             del search  # and with it the block, before the next one is read
             checkpoint.keep(nearest, items.stop)
     checkpoint.discard()
-    distances = np.sqrt(nearest.distances) if metric is Metric.EUCLIDEAN else nearest.distances
-    return Truth(nearest.ids, distances.astype(np.float32), matches)
+    return Truth(nearest.ids, _stored(nearest.distances, metric), matches)
 
 
 def _search(
@@ -163,11 +165,12 @@ def _tasks(
     if filters is None:
         yield from (made(_Task, some) for some in _parts(np.arange(len(matches)), most))
         return
-    groups, ways = _groups(filters), _cheapest_ways(filters, matches, d)
+    groups = _groups(filters)
+    ways = np.where(matches > 0, _cheapest_ways(groups, matches, filters.n, d), _IDLE)
     yield from (made(_Task, some) for some in _parts(np.flatnonzero(ways == _SCAN), most))
     for group in np.unique(groups[ways == _SHARE]):
         yield from (made(_SharingTask, some) for some in _parts(np.flatnonzero(groups == group), most))
-    gathering = np.flatnonzero((ways == _GATHER) & (matches > 0))
+    gathering = np.flatnonzero(ways == _GATHER)
     gathering = gathering[np.argsort(-matches[gathering], kind="stable")]
     bytes_needed = bytes_of_query + 4 * np.minimum(matches[gathering], rows)
     while len(gathering):
@@ -184,13 +187,12 @@ def _groups(filters: BoundFilters) -> np.ndarray:
     return groups.ravel()
 
 
-def _cheapest_ways(filters: BoundFilters, matches: np.ndarray, dimension: int) -> np.ndarray:
-    """(q,) _SCAN, _SHARE or _GATHER. Costs are counted in scores by BLAS."""
-    groups = _groups(filters)
+def _cheapest_ways(groups: np.ndarray, matches: np.ndarray, n: int, dimension: int) -> np.ndarray:
+    """(q,) _SCAN, _SHARE or _GATHER, for n items. Costs are counted in scores by BLAS."""
     sizes = np.bincount(groups)[groups]
-    scan = np.full(len(matches), (1 + _MASK_COST) * filters.n)
+    scan = np.full(len(matches), (1 + _MASK_COST) * n)
     share = matches * (1 + _COPY_COST / sizes)
-    gather = matches * (filters.n / exact.gathers_below(filters.n, dimension))
+    gather = matches * (n / exact.gathers_below(n, dimension))
     cheapest: np.ndarray = np.argmin([scan, share, gather], axis=0)
     return cheapest
 
@@ -209,7 +211,8 @@ def distances_of(
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[np.ndarray]:
     """The distances (q, K) float32 of known neighbors, each (q, K) int32 and padded with -1, which get inf;
-    in one pass over the items, after each block of which `advance` is called with its number of items."""
+    in one pass over the items, after each block of which `advance` is called with its number of items. Raises
+    DatasetError where one is infinite as float32."""
     queries = as_float32(queries)
     found = [np.full(ids.shape, np.inf) for ids in neighbors]
     places = [np.argsort(ids, axis=None, kind="stable") for ids in neighbors]
@@ -228,6 +231,20 @@ def distances_of(
                 distances.ravel(),
             )
         advance(rows.stop - rows.start)
+    return [_stored(distances, metric) for distances in found]
+
+
+def _stored(distances: np.ndarray, metric: Metric) -> np.ndarray:
+    """(q, k) float32 of float64 ones, which are squared for EUCLIDEAN. Raises DatasetError where one is too
+    large for that."""
     if metric is Metric.EUCLIDEAN:
-        found = [np.sqrt(distances) for distances in found]
-    return [distances.astype(np.float32) for distances in found]
+        distances = np.sqrt(distances)
+    with np.errstate(over="ignore"):
+        stored = distances.astype(np.float32)
+    if (beyond := np.isinf(stored) & np.isfinite(distances)).any():
+        query, place = np.argwhere(beyond)[0]
+        raise DatasetError(
+            f"query {query:,} has an item at distance {distances[query, place]:g}, which is infinite as "
+            "float32; scale the vectors down"
+        )
+    return stored

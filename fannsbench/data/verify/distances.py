@@ -20,6 +20,12 @@ DOUBLE_ERROR = 1e-12
 """What float64 may be off, as a share of `sizes`; beyond the worst case d * 2**-53 up to d = 9,000."""
 
 
+_STORING_ERROR = 2.0**-22
+"""What storing as float32 takes from a distance or its square, as a share of it, with a margin of two."""
+_SMALLEST = 2.0**-149
+"""Of float32: what storing takes at least from numbers near 0."""
+
+
 def lengths_of(vectors: np.ndarray) -> np.ndarray:
     """(n,) float64."""
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)))
@@ -64,6 +70,14 @@ def as_stored(metric: Metric, stored: np.ndarray) -> np.ndarray:
 def in_file(metric: Metric, distance: float) -> float:
     """The reverse, to be shown."""
     return math.sqrt(max(distance, 0)) if metric is Metric.EUCLIDEAN else distance
+
+
+def storing_error(metric: Metric, distance: np.ndarray) -> np.ndarray:
+    """What storing as float32 may take from distances, comparable with those of `as_stored`."""
+    near_zero = _SMALLEST
+    if metric is Metric.EUCLIDEAN:  # of (x + e)^2 - x^2
+        near_zero *= 2 * np.sqrt(distance) + _SMALLEST
+    return np.asarray(_STORING_ERROR * np.abs(distance) + near_zero)
 
 
 def sizes(metric: Metric, query_lengths: np.ndarray, item_lengths: np.ndarray) -> np.ndarray:

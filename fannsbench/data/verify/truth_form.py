@@ -75,8 +75,8 @@ def _distinct(workload: Workload, subject: str) -> Finding:
 def _order(workload: Workload, subject: str, stored: np.ndarray, slack: np.ndarray) -> Finding:
     """Distances are numbers and do not decrease. `slack` (q, K): what each may be off."""
     given = workload.neighbors >= 0
-    if (bad := (given & np.isnan(stored)).any(axis=1)).any():
-        return Finding("order", subject, WRONG, f"{of_queries(bad)}: a distance is NaN")
+    if (bad := (given & (np.isnan(stored) | np.isneginf(stored))).any(axis=1)).any():
+        return Finding("order", subject, WRONG, f"{of_queries(bad)}: a distance is NaN or -inf")
     finite = given & np.isfinite(stored)
     both = finite[:, 1:] & finite[:, :-1]
     drop = np.subtract(stored[:, :-1], stored[:, 1:], out=np.zeros(both.shape), where=both)

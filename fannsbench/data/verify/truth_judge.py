@@ -11,12 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fannsbench.data.verify.distances import DOUBLE_ERROR, in_file, single_error, sizes
+from fannsbench.data.verify.distances import DOUBLE_ERROR, in_file, single_error, sizes, storing_error
 from fannsbench.data.verify.findings import NOTE, OK, WRONG, Finding, of_queries
 from fannsbench.data.verify.truth_sample import TruthSample
-
-_STORING_ERROR = 2.0**-22
-"""What storing as float32 takes from a distance or its square, as a share of it, with a margin of two."""
 
 
 def judge(
@@ -73,7 +70,7 @@ class _Judged:
         stored, true = self.sample.stored, self.sample.true
         judged = self.given & np.isfinite(stored)
         off = np.abs(np.where(judged, stored, 0) - np.where(judged, true, 0))
-        storing = _STORING_ERROR * np.abs(true) + DOUBLE_ERROR * self.size
+        storing = storing_error(self.sample.metric, true) + DOUBLE_ERROR * self.size
         wrong = judged & (off > storing + self.single * self.size)
         if (bad := wrong.any(axis=1)).any():
             j = np.argmax(bad)
