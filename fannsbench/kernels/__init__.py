@@ -35,9 +35,20 @@ def jit(function: _Function) -> _Function:
     return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
+def jit_inline(function: _Function) -> _Function:
+    """As `jit`, for a small function: it becomes part of the compiled code of its callers. A call with a few
+    arrays costs more than what a small function does."""
+    return cast(
+        _Function, numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
+    )
+
+
 def jit_reordering(function: _Function) -> _Function:
     """As `jit`, but sums may be reordered and contracted, so that they use whole vector registers."""
     reordering = {"reassoc", "contract"}
     return cast(
-        _Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=reordering)(function)
+        _Function,
+        numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=reordering, forceinline=True)(
+            function
+        ),
     )

@@ -1,0 +1,163 @@
+"""The layered graph of HNSW: how it is built, and how a search comes down to its lowest layer.
+
+Items are inserted layer by layer, those of the highest first, so the items of a layer are a prefix of that
+order, and the first of all is where every search begins.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fannsbench.algorithms._native.unfiltered import entry
+from fannsbench.kernels import jit
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.insert import link_back, prefix_doubling
+from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.pool import Marks, item_at
+from fannsbench.kernels.prune import Heuristic, choose
+from fannsbench.kernels.search import (
+    Scratch,
+    Table,
+    Workspaces,
+    begin,
+    best_first,
+    enter,
+    fresh_of_row,
+    neighbours,
+)
+from fannsbench.kernels.space import squared_distance
+
+HIGHEST = 30
+
+
+class Layers(NamedTuple):
+    """An HNSW graph. Row v of `links` is the lowest layer's; layer c's from 1 up is row
+    starts[c] + place[v] of `upper`."""
+
+    links: np.ndarray  # (n, 2 M) int32, -1 padded
+    upper: np.ndarray  # (U, M) int32, -1 padded
+    starts: np.ndarray  # (layers,) int64; that of the lowest is not used
+    place: np.ndarray  # (n,) int32: of each item in the order of insertion
+    entry: np.ndarray  # (1,) int32
+
+
+class Layer(NamedTuple):
+    """One upper layer as a graph."""
+
+    upper: np.ndarray
+    start: int
+    place: np.ndarray
+
+
+@neighbours.register(Layer)
+def _of_layer(graph: Layer, node: int, marks: Marks, fresh: np.ndarray) -> int:
+    return fresh_of_row(graph.upper, graph.start + graph.place[node], marks, fresh)
+
+
+def levels_of(n: int, M: int, seed: int) -> np.ndarray:  # noqa: N803
+    """(n,) int64: the highest layer of each item, which is at least l with probability M ** -l."""
+    uniform = 1 - np.random.default_rng([seed, n]).random(n)  # in (0, 1]
+    levels: np.ndarray = np.minimum(np.floor(-np.log(uniform) / math.log(M)), HIGHEST).astype(np.int64)
+    return levels
+
+
+def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads: int) -> Layers:  # noqa: N803
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`."""
+    n = len(vectors)
+    levels = levels_of(n, M, seed)
+    order = np.random.default_rng([seed, n, 1]).permutation(n)
+    order = order[np.argsort(-levels[order], kind="stable")].astype(np.int32)
+    place = np.empty(n, np.int32)
+    place[order] = np.arange(n, dtype=np.int32)
+    sizes = [int(np.count_nonzero(levels >= layer)) for layer in range(int(levels.max()) + 1)]
+    starts = np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)]
+    layers = Layers(
+        np.full((n, 2 * M), -1, np.int32),
+        np.full((sum(sizes[1:]), M), -1, np.int32),
+        starts,
+        place,
+        order[:1].copy(),
+    )
+    workspaces = Workspaces(lambda: Scratch.of(n, max(ef_construction, M), 2 * M))
+    for top in range(len(sizes) - 1, -1, -1):
+        inserted = sizes[top + 1] if top + 1 < len(sizes) else 1
+        for batch in prefix_doubling(inserted, sizes[top], n):
+            _insert(layers, vectors, np.sort(order[batch.start : batch.stop]), top, M, workspaces, threads)
+    return layers
+
+
+def _insert(
+    layers: Layers,
+    vectors: np.ndarray,
+    items: np.ndarray,
+    top: int,
+    M: int,  # noqa: N803
+    workspaces: Workspaces,
+    threads: int,
+) -> None:
+    """Items whose highest layer is `top`."""
+    chosen = np.full((top + 1, len(items), M), -1, np.int32)
+
+    def find(first: int, last: int) -> None:
+        with workspaces.one() as scratch:
+            _find_links(layers, vectors, items[first:last], top, scratch, chosen[:, first:last])
+
+    for_ranges(len(items), threads, find)
+    for layer in range(top + 1):
+        links = layers.upper if layer else layers.links
+        rows = layers.starts[layer] + layers.place if layer else None
+        links[items if rows is None else rows[items], :M] = chosen[layer]
+        link_back(Heuristic(), vectors, links, items, chosen[layer], threads, rows)
+
+
+@jit
+def _find_links(
+    layers: Layers, vectors: np.ndarray, items: np.ndarray, top: int, s: Scratch, chosen: np.ndarray
+) -> None:
+    """Choose neighbours for items on the layers from `top` down: chosen (top + 1, b, M), -1 padded."""
+    layers, vectors, s, chosen = borrowed(layers), borrowed(vectors), borrowed(s), borrowed(chosen)
+    for i in range(items.size):
+        item = items[i]
+        vector = vectors[item]
+        nearest, _ = descend(layers, vectors, vector, top)
+        for layer in range(top, -1, -1):
+            begin(s)
+            enter(vectors, vector, nearest, s)
+            if layer:
+                best_first(Layer(layers.upper, layers.starts[layer], layers.place), vectors, vector, s)
+            else:
+                best_first(Table(layers.links), vectors, vector, s)
+            choose(Heuristic(), item, s.pool, chosen.shape[2], vectors, chosen[layer, i])
+            nearest = item_at(s.pool, 0)
+
+
+@jit
+def descend(layers: Layers, vectors: np.ndarray, query: np.ndarray, lowest: int) -> tuple[int, int]:
+    """Come greedily down from the entry through the layers above `lowest`. Returns the item that is reached
+    and how many distances were computed."""
+    layers, vectors, query = borrowed(layers), borrowed(vectors), borrowed(query)
+    nearest = layers.entry[0]
+    distance = squared_distance(query, vectors, nearest)
+    computed = 1
+    for layer in range(layers.starts.size - 1, lowest, -1):
+        moved = True
+        while moved:
+            moved = False
+            row = layers.starts[layer] + layers.place[nearest]
+            for j in range(layers.upper.shape[1]):
+                item = layers.upper[row, j]
+                if item < 0:
+                    break
+                other = squared_distance(query, vectors, item)
+                computed += 1
+                if other < distance:
+                    nearest, distance, moved = item, other, True
+    return nearest, computed
+
+
+@entry.register(Layers)
+def _from_above(graph: Layers, vectors: np.ndarray, query: np.ndarray) -> tuple[int, int]:
+    return descend(graph, vectors, query, 0)

@@ -1,0 +1,37 @@
+"""HNSW on fannsbench's own kernels: the substrate of several filtered methods, and their yardstick.
+
+Yu. A. Malkov, D. A. Yashunin: Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical
+Navigable Small World Graphs, IEEE TPAMI 42(4), 2020.
+
+As hnswlib: M links for a new item on every layer, room for 2 M on the lowest; a search for the links of the
+next lower layer begins at the nearest item found; lists are pruned only when they overflow; no refilling.
+Not as hnswlib:
+- Items are inserted in batches, in an order drawn from the seed, the highest layers first. So the graph
+  depends neither on the number of threads nor on the order of the data.
+- Of two candidates at the same distance, one falls (as in the paper): many copies of a vector do not end up
+  linked to one another alone.
+
+Filtered search: `filtering = "in"` walks all items and keeps the matches, as hnswlib's filter, and cannot
+stop before ef of them are found; `"post"` fetches more and more of the nearest items, as the plugin `hnsw`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from fannsbench.algorithm import Items, Metric
+from fannsbench.algorithms._native.unfiltered import UnfilteredGraph
+from fannsbench.algorithms.hnsw_native import index
+from fannsbench.algorithms.hnsw_native.index import Layers
+
+
+class HnswNative(UnfilteredGraph):
+    graph_type: ClassVar[type[Any]] = Layers
+
+    def __init__(self, metric: Metric, seed: int, M: int, ef_construction: int) -> None:  # noqa: N803
+        super().__init__(metric, seed)
+        self.M = M
+        self.ef_construction = ef_construction
+
+    def build_graph(self, items: Items, threads: int) -> Layers:
+        return index.build(self.vectors, self.M, self.ef_construction, self.seed, threads)

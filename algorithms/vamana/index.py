@@ -1,0 +1,80 @@
+"""The graph of Vamana: one layer, entered at the medoid."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fannsbench.algorithms._native.unfiltered import entry
+from fannsbench.kernels import jit
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.insert import insert, prefix_doubling
+from fannsbench.kernels.prune import RobustPrune, choose
+from fannsbench.kernels.search import (
+    Scratch,
+    Table,
+    Workspaces,
+    begin,
+    best_first,
+    enter,
+)
+from fannsbench.vectors import blocks
+
+MOST_CANDIDATES = 750
+"""Of a node, before pruning (DiskANN's code)."""
+
+
+class Vamana(NamedTuple):
+    """One list of links for each item, and where searches begin."""
+
+    links: np.ndarray  # (n, R) int32, -1 padded
+    start: np.ndarray  # (1,) int32
+
+
+def medoid(vectors: np.ndarray) -> int:
+    """The item nearest to the mean of vectors (n, D), of equally near ones the lowest."""
+    mean = np.zeros(vectors.shape[1])
+    for _, block in blocks(vectors):
+        mean += block.sum(axis=0, dtype=np.float64)
+    mean /= len(vectors)
+    far = [((block - mean) ** 2).sum(axis=1) for _, block in blocks(vectors)]
+    return int(np.argmin(np.concatenate(far)))
+
+
+def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads: int) -> Vamana:  # noqa: N803
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`: degree R, pool L, in random order, the
+    medoid first."""
+    n, start = len(vectors), medoid(vectors)
+    order = np.random.default_rng([seed, n]).permutation(n).astype(np.int32)
+    order = np.r_[np.int32(start), order[order != start]]
+    graph = Vamana(np.full((n, R), -1, np.int32), order[:1].copy())
+    rule = RobustPrune(np.float32(alpha))
+    workspaces = Workspaces(lambda: Scratch.of(n, L, R, trail=MOST_CANDIDATES))
+
+    def find(items: np.ndarray, chosen: np.ndarray) -> None:
+        with workspaces.one() as scratch:
+            _find_links(graph, rule, vectors, items, scratch, chosen)
+
+    for batch in prefix_doubling(1, n, n):
+        insert(order[batch.start : batch.stop], find, rule, vectors, graph.links, threads)
+    return graph
+
+
+@jit
+def _find_links(
+    graph: Vamana, rule: RobustPrune, vectors: np.ndarray, items: np.ndarray, s: Scratch, chosen: np.ndarray
+) -> None:
+    """Choose neighbours of items that are not linked yet among those that a search for them expands."""
+    graph, vectors, s, chosen = borrowed(graph), borrowed(vectors), borrowed(s), borrowed(chosen)
+    for i in range(items.size):
+        vector = vectors[items[i]]
+        begin(s)
+        enter(vectors, vector, graph.start[0], s)
+        best_first(Table(graph.links), vectors, vector, s)
+        choose(rule, items[i], s.trail, chosen.shape[1], vectors, chosen[i])
+
+
+@entry.register(Vamana)
+def _at_medoid(graph: Vamana, vectors: np.ndarray, query: np.ndarray) -> tuple[int, int]:
+    return graph.start[0], 1

@@ -1,0 +1,215 @@
+"""Best-first search, written once for all graphs.
+
+A method brings a graph, a NamedTuple, and says by `neighbours.register` which items a node leads to. It may
+leave out what does not match the query's filter: the graph carries whatever it needs to tell. Where every
+item is walked, matching or not, `best_first_matching` keeps the matches apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fannsbench.kernels import jit, jit_inline
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.dispatch import by_type
+from fannsbench.kernels.frontier import Frontier, pop, push
+from fannsbench.kernels.pool import (
+    Marks,
+    Pool,
+    clear,
+    item_at,
+    mark,
+    next_unexpanded,
+    offer,
+    unmark_all,
+)
+from fannsbench.kernels.space import prefetch, squared_distance
+
+AHEAD = 4
+"""Rows are asked for so many items before their turn: more at once than memory can fetch only stall."""
+
+
+class Table(NamedTuple):
+    """A graph of one list of neighbours for each node."""
+
+    links: np.ndarray  # (n, degree) int32, -1 padded
+
+
+class Bitmap(NamedTuple):
+    """The filter of one query."""
+
+    bits: np.ndarray  # (ceil(n / 8),) uint8, item i at bit i % 8 of byte i // 8
+
+
+class Scratch(NamedTuple):
+    """What one search at a time works on."""
+
+    marks: Marks
+    pool: Pool
+    trail: Pool  # the nodes that were expanded, nearest first, as far as they find room
+    fresh: np.ndarray  # int32: neighbours about to be scored
+    frontier: Frontier  # of `best_first_matching`
+
+    @classmethod
+    def of(cls, n: int, ef: int, widest: int, trail: int = 0, matching: bool = False) -> Scratch:
+        """For searches of n items with a pool of ef, where a node leads to at most `widest`; trail: how many
+        expanded nodes are kept; matching: for `best_first_matching` too."""
+        fresh = np.empty(widest, np.int32)
+        return cls(Marks.of(n), Pool.of(ef), Pool.of(trail), fresh, Frontier.of(n if matching else 0))
+
+
+class Workspaces:
+    """Scratch that outlives a call: one for each search that runs at the same time."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._idle: list[Any] = []
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """Nobody else's while it is open."""
+        scratch = self._idle.pop() if self._idle else self._make()
+        yield scratch
+        self._idle.append(scratch)
+
+
+@by_type
+def neighbours(graph: Any, node: int, marks: Marks, fresh: np.ndarray) -> int:
+    """Mark the items that a node leads to and that have not been seen, write them into fresh, and return how
+    many."""
+    raise NotImplementedError(type(graph))
+
+
+@by_type
+def accepts(filter_: Any, item: int) -> bool:
+    """Whether the item matches the filter."""
+    raise NotImplementedError(type(filter_))
+
+
+@neighbours.register(Table)
+def _of_table(graph: Table, node: int, marks: Marks, fresh: np.ndarray) -> int:
+    return fresh_of_row(graph.links, node, marks, fresh)
+
+
+@accepts.register(Bitmap)
+def _by_bitmap(filter_: Bitmap, item: int) -> bool:
+    return bool((filter_.bits[item >> 3] >> (item & 7)) & 1)
+
+
+@jit_inline
+def fresh_of_row(links: np.ndarray, row: int, marks: Marks, fresh: np.ndarray) -> int:
+    """`neighbours` where they are a row of links, -1 padded."""
+    count = 0
+    for place in range(links.shape[1]):
+        item = links[row, place]
+        if item < 0:
+            break
+        if mark(marks, item):
+            fresh[count] = item
+            count += 1
+    return count
+
+
+@jit
+def begin(s: Scratch) -> None:
+    """Forget the search before."""
+    unmark_all(s.marks)
+    clear(s.pool)
+    clear(s.trail)
+    s.frontier.size[0] = 0
+
+
+@jit_inline
+def enter(vectors: np.ndarray, query: np.ndarray, item: int, s: Scratch) -> int:
+    """Begin at an item too. Returns the number of distances computed: none if it has been seen."""
+    if not mark(s.marks, item):
+        return 0
+    offer(s.pool, squared_distance(query, vectors, item), item)
+    return 1
+
+
+@jit
+def best_first(graph: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -> int:
+    """Expand the nearest item in the pool, until all in it are expanded. Returns how many distances it
+    computed.
+
+    The same as the search of HNSW (Malkov and Yashunin, TPAMI 2020, algorithm 2) and of Vamana (Subramanya et
+    al., NeurIPS 2019, algorithm 1), whose two queues are one sorted pool."""
+    graph, vectors, query, s = borrowed(graph), borrowed(vectors), borrowed(query), borrowed(s)
+    pool, trail, marks, fresh = s.pool, s.trail, s.marks, s.fresh
+    computed = 0
+    while True:
+        place = next_unexpanded(pool)
+        if place < 0:
+            return computed
+        node = item_at(pool, place)
+        offer(trail, pool.distances[place], node)
+        count = neighbours(graph, node, marks, fresh)
+        for i in range(min(AHEAD, count)):
+            prefetch(vectors, fresh[i])
+        for i in range(count):
+            if i + AHEAD < count:
+                prefetch(vectors, fresh[i + AHEAD])
+            offer(pool, squared_distance(query, vectors, fresh[i]), fresh[i])
+        computed += count
+
+
+@jit
+def enter_matching(filter_: Any, vectors: np.ndarray, query: np.ndarray, item: int, s: Scratch) -> int:
+    """As `enter`, before `best_first_matching`."""
+    if not mark(s.marks, item):
+        return 0
+    distance = squared_distance(query, vectors, item)
+    push(s.frontier, distance, item)
+    if accepts(filter_, item):
+        offer(s.pool, distance, item)
+    return 1
+
+
+@jit
+def best_first_matching(graph: Any, filter_: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -> int:
+    """Walk all items, and keep those in the pool that match, until it is full and nothing nearer than its
+    last is left. Returns how many distances it computed. As hnswlib's filtered search."""
+    graph, filter_, vectors, query, s = (
+        borrowed(graph),
+        borrowed(filter_),
+        borrowed(vectors),
+        borrowed(query),
+        borrowed(s),
+    )
+    pool, frontier, marks, fresh = s.pool, s.frontier, s.marks, s.fresh
+    computed = 0
+    while frontier.size[0]:
+        nearest, node = pop(frontier)
+        if nearest > pool.limit[0]:
+            break
+        count = neighbours(graph, node, marks, fresh)
+        for i in range(min(AHEAD, count)):
+            prefetch(vectors, fresh[i])
+        for i in range(count):
+            if i + AHEAD < count:
+                prefetch(vectors, fresh[i + AHEAD])
+            item = fresh[i]
+            distance = squared_distance(query, vectors, item)
+            if distance < pool.limit[0]:
+                push(frontier, distance, item)
+                if accepts(filter_, item):
+                    offer(pool, distance, item)
+        computed += count
+    return computed
+
+
+@jit
+def scan(vectors: np.ndarray, query: np.ndarray, items: np.ndarray, pool: Pool) -> int:
+    """Offer all these items, none of which is in the pool. Returns their number."""
+    for i in range(min(AHEAD, items.size)):
+        prefetch(vectors, items[i])
+    for i in range(items.size):
+        if i + AHEAD < items.size:
+            prefetch(vectors, items[i + AHEAD])
+        offer(pool, squared_distance(query, vectors, items[i]), items[i])
+    return int(items.size)
