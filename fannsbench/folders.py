@@ -43,10 +43,14 @@ def cache() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("fannsbench")
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+
+
 def require_space(folder: Path, needed: int) -> None:
     """Raises DatasetError unless `needed` bytes can be written below the folder, which need not exist yet."""
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing(folder)).free
     if needed > free:
         raise DatasetError(
             f"{folder}: {needed / 1e9:,.2f} GB needed, {free / 1e9:,.2f} GB free; make room or choose another"

@@ -158,10 +158,12 @@ def test_kept_files_are_not_fetched_again_and_a_change_of_checksum_is_told(serve
 def test_a_preview_downloads_nothing(server, tmp_path):
     content, _ = ann_benchmarks_file(tmp_path / "x.hdf5")
     server.files["x.hdf5"] = Served(content)
-    catalogued(entry("ann-benchmarks", server.url("x.hdf5")))
-    assert "1 file" in invoke("mine", "--preview").stdout
+    own = catalogued(entry("ann-benchmarks", server.url("x.hdf5")))
+    path = tmp_path / "new" / "mine.h5"
+    assert "1 file" in invoke("mine", "--preview", "--name", path).stdout
     assert {method for method, _, _ in server.asked} == {"HEAD"}
-    assert not (folders.user_datasets() / "mine.h5").exists()
+    assert not path.parent.exists() and not folders.cache().exists()
+    assert list(folders.user_datasets().iterdir()) == [own]
 
 
 def test_what_is_there_is_said_and_gone_on_with(server, tmp_path):

@@ -189,3 +189,8 @@ def test_the_list_names_it():
     invoke("--name", "made", "--items", 50, "--dimension", 6, "--queries", 2)
     rows = {row["name"]: row for row in json.loads(CliRunner().invoke(datasets, ["list", "--json"]).stdout)}
     assert rows["made"]["workloads"] == 1
+
+
+def test_more_clusters_than_memory_can_hold_are_refused():
+    with pytest.raises(DatasetError, match="1,000,001 clusters; 1,000,000 at most"):
+        synthetic(9, 2, 1, clusters=1_000_001)

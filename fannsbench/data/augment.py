@@ -11,6 +11,7 @@ from fannsbench.attributes import Attributes
 from fannsbench.data import controlled, transforms
 from fannsbench.data.draft import TRUTH_DEPTH, Draft, DraftWorkload
 from fannsbench.data.draw import draw
+from fannsbench.data.kinds import KINDS
 from fannsbench.data.naming import named_filters
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.seeds import stream
@@ -43,7 +44,7 @@ def augment(
     *,
     keep: Sequence[str] | None = None,
     selectivities: Sequence[float] = (),
-    kinds: Sequence[str] = controlled.KINDS,
+    kinds: Sequence[str] = KINDS,
     filters: Sequence[str] = (),
     depth: int = TRUTH_DEPTH,
     seed: int = 0,

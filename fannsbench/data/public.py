@@ -72,12 +72,10 @@ class PublicDataset:
     def require_space(self, dataset: Path) -> None:
         """Raises DatasetError unless the rest of the download and, as far as that can be told now, the data
         set fit. What an archive is unpacked to is taken to be no smaller than it is."""
-        for folder in (self.folder, dataset.parent):
-            folder.mkdir(parents=True, exist_ok=True)
         packed = self.entry.format == "qdrant"
         download_needs = max(0, self.size - self.here) + (self.size if packed else 0)
-        one_disk = self.folder.stat().st_dev == dataset.parent.stat().st_dev
-        folders.require_space(self.folder, download_needs + (self.size if one_disk else 0))
+        devices = {folders.existing(folder).stat().st_dev for folder in (self.folder, dataset.parent)}
+        folders.require_space(self.folder, download_needs + (self.size if len(devices) == 1 else 0))
         folders.require_space(dataset.parent, self.size)
 
     def fetch(self, progress: Progress = silent) -> list[str]:

@@ -14,13 +14,17 @@ from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data import controlled
 from fannsbench.data.draft import Draft
+from fannsbench.data.kinds import KINDS
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.seeds import stream
 from fannsbench.data.windows import Order
+from fannsbench.errors import DatasetError
 from fannsbench.vectors import slices
 
 NUM_CLUSTERS = 100
 NUM_VALUES = 100
+_MOST_CLUSTERS = 1_000_000
+"""Their centres are kept in memory."""
 SPREAD = 0.5
 """Of a cluster, as a share of the spread of the clusters' centres."""
 _CHUNK_NUMBERS = 1 << 20
@@ -118,7 +122,7 @@ def synthetic(
     clusters: int = NUM_CLUSTERS,
     metric: Metric = Metric.EUCLIDEAN,
     selectivities: Sequence[float] = (),
-    kinds: Sequence[str] = controlled.KINDS,
+    kinds: Sequence[str] = KINDS,
     distributions: Sequence[str] = (),
     num_values: int = NUM_VALUES,
     correlations: Sequence[float] = (0.0,),
@@ -129,9 +133,11 @@ def synthetic(
     selectivity and kind, and one of every distribution, over `num_values` values; see `controlled`.
 
     The items are made when they are read. The vectors of all items are passed over once if a correlation is
-    not 0. Raises DatasetError for a selectivity that keeps no item, and for an em workload that cannot be
-    correlated.
+    not 0. Raises DatasetError for a selectivity that keeps no item, for an em workload that cannot be
+    correlated, and for more than a million clusters.
     """
+    if clusters > _MOST_CLUSTERS:
+        raise DatasetError(f"{clusters:,} clusters; {_MOST_CLUSTERS:,} at most")
     wanted: list[controlled.Wanted] = []
     for correlation in correlations:
         for share in selectivities:

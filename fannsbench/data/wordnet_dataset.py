@@ -14,6 +14,7 @@ from fannsbench.data.draft import Draft, DraftWorkload, write
 from fannsbench.data.draw import Values
 from fannsbench.data.embed import Encoder, embed
 from fannsbench.data.progress import Progress
+from fannsbench.data.seeds import stream
 from fannsbench.data.wordnet_attributes import attributes_of
 from fannsbench.data.wordnet_workloads import WORKLOADS
 from fannsbench.errors import DatasetError
@@ -55,10 +56,10 @@ def build(
 
     queries = embedded("queries", terms)
     vectors = embedded("items", [item.text for item in items])
-    attributes = attributes_of(items, synsets, sense_counts, _rng("parts"))
+    attributes = attributes_of(items, synsets, sense_counts, stream(_SEED, "parts"))
     workloads = {
         name: DraftWorkload(
-            Filter.parse(template.filter), template.draw(Values(attributes, len(terms), _rng(name)))
+            Filter.parse(template.filter), template.draw(Values(attributes, len(terms), stream(_SEED, name)))
         )
         for name, template in WORKLOADS.items()
     }
@@ -79,15 +80,10 @@ def build(
 def _drawn(what: str, count: int | None, available: int) -> np.ndarray:
     if count is not None and count > available:
         raise DatasetError(f"{count:,} {what} asked for; WordNet has enough for {available:,}")
-    return _rng(what).permutation(available)[:count]
+    return stream(_SEED, what).permutation(available)[:count]
 
 
 def _rounded(vectors: np.ndarray) -> np.ndarray:
     """As float16 with the precision that it gives to the large numbers: what it adds to that for small ones
     hardly changes a distance, and does not compress."""
     return (np.round(vectors / _COMPACT_STEP) * _COMPACT_STEP).astype(np.float16)
-
-
-def _rng(purpose: str) -> np.random.Generator:
-    """A stream of its own for each purpose, so that one draw does not depend on the others."""
-    return np.random.default_rng([_SEED, *purpose.encode()])

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from fannsbench.cli.lazy import Lazy, LazyGroup
+from fannsbench.data.kinds import KINDS
 from fannsbench.errors import UnknownNameError
 
 _HERE = "fannsbench.cli.datasets"
@@ -16,7 +17,6 @@ _MEMBERS = {
     "synthetic": Lazy(f"{_HERE}.make_synthetic:synthetic", "Random vectors, and filters as you want them."),
     "augment": Lazy(f"{_HERE}.make_augment:augment", "A data set with other workloads, size or vectors."),
 }
-_KINDS = ("em", "r", "emis")
 _PRESETS = {
     "study": (0.2, 0.4, 0.6, 0.8),  # arXiv 2507.21989, section 5.9
     "wide": (0.001, 0.005, 0.01, 0.05, 0.1, 0.5),
@@ -64,14 +64,14 @@ class _Kinds(click.ParamType):  # type: ignore[type-arg]
     ) -> tuple[str, ...]:
         kinds = tuple(dict.fromkeys(part.strip().lower() for part in value.split(",")))
         for kind in kinds:
-            if kind not in _KINDS:
-                raise UnknownNameError("kind of filter", kind, _KINDS)
+            if kind not in KINDS:
+                raise UnknownNameError("kind of filter", kind, KINDS)
         return kinds
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        return [CompletionItem(kind) for kind in _KINDS if kind.startswith(incomplete)]
+        return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
 
 
 SELECTIVITY = click.option(
@@ -90,7 +90,7 @@ KIND = click.option(
     metavar="KIND[,KIND]",
     type=_Kinds(),
     help="Of the filters of each selectivity.",
-    show_default=",".join(_KINDS),
+    show_default=",".join(KINDS),
 )
 
 

@@ -14,7 +14,6 @@ from fannsbench.cli.options import METRIC, SEED
 from fannsbench.errors import UserError
 
 _COUNT = click.IntRange(min=1)
-_MOST_CLUSTERS = 1_000_000
 
 
 @click.command()
@@ -23,7 +22,7 @@ _MOST_CLUSTERS = 1_000_000
 @click.option("--queries", "num_queries", type=_COUNT, default=1000, show_default=True, help="How many.")
 @click.option(
     "--clusters",
-    type=click.IntRange(0, _MOST_CLUSTERS),
+    type=click.IntRange(min=0),
     default=100,
     show_default=True,
     help="Gaussians that the vectors are drawn from; 0: uniform, in a cube.",
@@ -77,8 +76,8 @@ def synthetic(
     if correlations and not (selectivities or distributions):
         raise UserError("--correlation is that of filters; give a --selectivity or a --distribution")
     from fannsbench.data import synthetic as maker
-    from fannsbench.data.controlled import KINDS
     from fannsbench.data.draft import check_counts
+    from fannsbench.data.kinds import KINDS
 
     check_counts(num_items, dimension, num_queries)
     folders.require_space(output.path.parent, 4 * (num_items + num_queries) * dimension)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fannsbench.algorithm import Metric
+from fannsbench.kernels.exact import lengths_of
 from fannsbench.vectors import BLOCK_BYTES, as_float32, rows_within, slices
 
 NAMES = {
@@ -56,14 +57,8 @@ def of_pairs(vectors: np.ndarray, one: np.ndarray, other: np.ndarray, metric: Me
             distances[part] = -np.einsum("ij,ij->i", a, b, dtype=np.float64)
         else:
             gap = _unit(a) - _unit(b) if metric is Metric.COSINE else a - b
-            distances[part] = lengths(gap)
+            distances[part] = lengths_of(gap)
     return distances
-
-
-def lengths(vectors: np.ndarray) -> np.ndarray:
-    """(n,) float64."""
-    length: np.ndarray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    return length
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
@@ -73,5 +68,5 @@ def _squares(vectors: np.ndarray) -> np.ndarray:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """A vector of length zero stays as it is: its cosine counts as 0, but with itself."""
-    length = lengths(vectors)
+    length = lengths_of(vectors)
     return as_float32(vectors / np.where(length > 0, length, 1)[:, None])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fannsbench.data.duplicates import DIGEST, digests_of
-from fannsbench.data.stats.distances import lengths
+from fannsbench.kernels.exact import lengths_of
 from fannsbench.vectors import Vectors, as_float32, blocks, rows_within
 
 SAMPLE_ITEMS = 10_000
@@ -43,7 +43,7 @@ class Survey:
         sample = np.empty((size, d), np.float32)
         for rows, block in blocks(vectors):
             items = as_float32(block)
-            norms[rows], digests[rows] = lengths(items), digests_of(items)
+            norms[rows], digests[rows] = lengths_of(items), digests_of(items)
             first, last = np.searchsorted(numbers, [rows.start, rows.stop])
             sample[first:last] = items[numbers[first:last] - rows.start]
             advance(len(items))
