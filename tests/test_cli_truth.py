@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,6 +19,8 @@ from click.testing import CliRunner
 
 from fannsbench import folders
 from fannsbench.cli.datasets import datasets
+from fannsbench.cli.datasets import truth as module
+from fannsbench.data import checkpoint
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import DatasetError, UnknownNameError
 
@@ -102,37 +105,59 @@ def test_what_cannot_be_is_one_line(copy: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == before
 
 
-def test_a_killed_computation_goes_on_and_the_file_is_never_half_made(tmp_path: Path) -> None:
-    """With a real kill: the second process begins where the first one has been."""
+DIES = """
+import os, signal
+from fannsbench.cli.main import main
+from fannsbench.data import checkpoint
+
+keep = checkpoint.Checkpoint.keep
+
+def keep_and_die(self, nearest, done):
+    keep(self, nearest, done)
+    if done >= 1500:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint._LONG, checkpoint._INTERVAL = 1, 0
+checkpoint.Checkpoint.keep = keep_and_die
+main()
+"""
+
+
+def test_a_killed_computation_goes_on_and_the_file_is_never_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a real kill: the second call begins where the first one has been."""
+    n, q, d, k = 4000, 50, 16, 9
     path = tmp_path / "large.h5"
     rng = np.random.default_rng(1)
+    items, queries = rng.normal(size=(n, d)).astype("f4"), rng.normal(size=(q, d)).astype("f4")
     with h5py.File(path, "w") as file:
         file.attrs["distance"] = "euclidean"
-        file["train"] = rng.normal(size=(20_000, 64)).astype("f4")
-        file["test"] = rng.normal(size=(1_000, 64)).astype("f4")
-        file["neighbors"], file["distances"] = np.zeros((1_000, 9), "i4"), np.zeros((1_000, 9), "f4")
+        file["train"], file["test"] = items, queries
+        file["neighbors"], file["distances"] = np.zeros((q, k), "i4"), np.zeros((q, k), "f4")
     before = path.read_bytes()
-    program = (
-        "from fannsbench.data import checkpoint\n"
-        "checkpoint._LONG, checkpoint._INTERVAL = 1, 0\n"
-        "from fannsbench.cli.main import main\nmain()"
-    )
-    command = [sys.executable, "-c", program, "datasets", "truth", str(path), "--memory", "60KB", "-k", "9"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 100
-    while not list((folders.cache() / "truth").glob("[!.]*.npz")):
-        assert process.poll() is None and time.monotonic() < deadline, "nothing was kept"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    call = ["truth", str(path), "--memory", "128KB", "-k", str(k)]
+    killed = subprocess.run([sys.executable, "-c", DIES, "datasets", *call], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
     assert path.read_bytes() == before
     (kept,) = (folders.cache() / "truth").glob("[!.]*.npz")
     with np.load(kept) as reached:
-        assert 0 < reached["done"] < 20_000
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        done = int(reached["done"])
+    assert 1500 <= done < n
+
+    steps: dict[str, list[int]] = {}
+
+    @contextmanager
+    def recorded() -> Iterator[Callable[[str, int], Any]]:
+        yield lambda what, total: nullcontext(steps.setdefault(what, []).append)
+
+    monkeypatch.setattr(module, "progress_bars", recorded)
+    monkeypatch.setattr(checkpoint, "_LONG", 1)
+    invoke(*call[1:])
+    counts = steps["truth without filter"]
+    assert counts[0] == q * done and sum(counts) == q * n
     assert not kept.exists()
     with Dataset.open(path) as dataset:
-        vectors, queries = dataset.items().vectors, dataset.queries()
-        found = dataset.workload("none").neighbors
-    distances = ((queries[:50, None].astype(np.float64) - vectors[None]) ** 2).sum(axis=2)
-    np.testing.assert_array_equal(found[:50], np.argsort(distances, axis=1, kind="stable")[:, :9])
+        np.testing.assert_array_equal(
+            dataset.workload("none").neighbors, reference.brute_force(items, queries, k, "euclidean")[0]
+        )
