@@ -11,6 +11,7 @@ from fannsbench.kernels import jit, jit_inline
 EXPANDED = np.int32(-(2**31))
 """The sign bit of an id in a pool: its neighbours have been seen."""
 ID = np.int32(2**31 - 1)
+LAST_SEARCH = 255
 _SIZE, _CURSOR = range(2)
 
 
@@ -30,10 +31,10 @@ class Marks(NamedTuple):
 @jit_inline
 def unmark_all(marks: Marks) -> None:
     """Begin another search."""
-    marks.current[0] += 1
-    if marks.current[0] == 0:
+    if marks.current[0] == LAST_SEARCH:
         marks.searches[:] = 0
-        marks.current[0] = 1
+        marks.current[0] = 0
+    marks.current[0] += 1
 
 
 @jit_inline
