@@ -180,6 +180,7 @@ def test_what_cannot_be_done(source, tmp_path):
         (Change(queries=13), "13 queries asked for; tiny has 12"),
         (Change(pca=9), "9 principal components of 8 dimensions"),
         (Change(rotate=7), "8 dimensions to 7"),
+        (Change(rotate=2**31), "2,147,483,648 dimensions; a data set has 2,147,483,647 at most"),
         (Change(pca=4, rotate=3), "4 dimensions to 3"),
     ]:
         with pytest.raises(DatasetError, match=message):

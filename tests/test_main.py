@@ -44,7 +44,7 @@ def test_out_of_memory_is_one_line(call: str, says: str) -> None:
     ("items", "dimension", "says"),
     [
         (2**31 - 1, 10**6, "GB needed"),
-        (10, 10**15, "GB needed"),
+        (10, 10**15, "1,000,000,000,000,000 dimensions; a data set has 2,147,483,647 at most"),
         (2**31, 1, "2,147,483,648 items; a data set has 2,147,483,647 at most"),
         (10**30, 10**30, "a data set has 2,147,483,647 at most"),
     ],
@@ -57,3 +57,10 @@ def test_what_no_disk_holds_is_told_before_anything_is_made(
     assert done.returncode == 2
     assert says in done.stderr and len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_too_long_is_one_line() -> None:
+    for arguments in (["datasets", "show", "a" * 300 + ".h5"], ["results", "--results", "a" * 300]):
+        done = run("-m", "fannsbench", *arguments)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

@@ -59,6 +59,9 @@ def main() -> None:
         _say(f"out of memory; take less at once, or a machine with more{what}")
         sys.exit(1)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _say(f"{str(error.filename)[:60]}...: too long for the path of a file")
+            sys.exit(2)
         if error.errno not in _FULL:
             raise
         _say(

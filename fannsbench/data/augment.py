@@ -9,7 +9,7 @@ import numpy as np
 
 from fannsbench.attributes import Attributes
 from fannsbench.data import controlled, transforms
-from fannsbench.data.draft import TRUTH_DEPTH, Draft, DraftWorkload
+from fannsbench.data.draft import TRUTH_DEPTH, Draft, DraftWorkload, check_counts
 from fannsbench.data.draw import draw
 from fannsbench.data.kinds import KINDS
 from fannsbench.data.naming import named_filters
@@ -141,6 +141,7 @@ def _changed(source: Dataset, change: Change, seed: int, progress: Progress) -> 
         linear = transforms.principal_components(items, change.pca, source.metric, rng, progress)
         apply(linear, linear.width, "float32", f"{linear.width:,} principal components")
     if change.rotate is not None:
+        check_counts(len(item_rows), change.rotate, len(query_rows))
         linear = transforms.random_rotation(items.shape[1], change.rotate, stream(seed, "rotation"))
         apply(linear, linear.width, "float32", f"rotated to {linear.width:,} dimensions")
     if change.dtype is not None:

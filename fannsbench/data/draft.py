@@ -25,8 +25,8 @@ from fannsbench.run.memory import give_back
 from fannsbench.vectors import Vectors, not_finite
 
 TRUTH_DEPTH = 100
-_MOST_ITEMS = 2**31 - 1
-"""Ids are int32."""
+_MOST = 2**31 - 1
+"""Items and dimensions: ids are int32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +146,9 @@ def check_counts(n: int, dimension: int, q: int) -> None:
         raise DatasetError(
             f"{n:,} items of {dimension} dimensions and {q:,} queries; there must be some of each"
         )
-    if n > _MOST_ITEMS:
-        raise DatasetError(f"{n:,} items; a data set has {_MOST_ITEMS:,} at most")
+    for count, what in ((n, "items"), (dimension, "dimensions")):
+        if count > _MOST:
+            raise DatasetError(f"{count:,} {what}; a data set has {_MOST:,} at most")
 
 
 def write(

@@ -98,9 +98,9 @@ class Dataset:
             file = h5py.File(path, "r")
         except FileNotFoundError:
             raise DatasetError(f"no data set file at {path}") from None
+        except IsADirectoryError:
+            raise DatasetError(f"{path} is a folder; a data set is one file") from None
         except OSError as error:
-            if path.is_dir():
-                raise DatasetError(f"{path} is a folder; a data set is one file") from None
             raise DatasetError(
                 f"{path} is no readable HDF5 file (truncated or foreign): {one_line(error)}"
             ) from None
