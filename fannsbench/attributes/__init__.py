@@ -1,0 +1,60 @@
+"""Attributes of items: the three kinds of column, and the integer codes that filters are evaluated on.
+
+Every column is coded the same way, whatever its kind: a category's codes are places in its vocabulary, a
+number's are its rank among the distinct values, a set has several codes per item. A comparison with a
+value then is "code in [low, high]", and every column has an inverted index from code to items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from fannsbench.attributes.category import Category, CategoryBuilder
+from fannsbench.attributes.label_set import LabelSet, LabelSetBuilder
+from fannsbench.attributes.number import Number, NumberBuilder, as_float
+from fannsbench.attributes.postings import Postings
+from fannsbench.attributes.texts import check_text, text_of
+from fannsbench.errors import DatasetError
+
+__all__ = [
+    "Attributes",
+    "Category",
+    "CategoryBuilder",
+    "Column",
+    "LabelSet",
+    "LabelSetBuilder",
+    "Number",
+    "NumberBuilder",
+    "Postings",
+    "as_float",
+    "check_text",
+    "text_of",
+]
+
+Column = Category | Number | LabelSet
+
+
+class Attributes(Mapping[str, Column]):
+    """The attributes of n items, by name."""
+
+    def __init__(self, columns: Mapping[str, Column], n: int) -> None:
+        for name, column in columns.items():
+            if len(column) != n:
+                raise DatasetError(f"attribute {name!r} has {len(column)} values for {n} items")
+        self.n = n
+        self._columns = dict(columns)
+
+    def take(self, items: np.ndarray) -> Attributes:
+        """Of these items (m,) alone, in their order; texts that none of them has are dropped."""
+        return Attributes({name: column.take(items) for name, column in self.items()}, len(items))
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
