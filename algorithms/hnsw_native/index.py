@@ -18,6 +18,7 @@ from fannsbench.kernels.insert import link_back, prefix_doubling
 from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.pool import Marks, item_at
 from fannsbench.kernels.prune import Heuristic, choose
+from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
     Scratch,
     Table,
@@ -86,6 +87,7 @@ def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads:
         inserted = sizes[top + 1] if top + 1 < len(sizes) else 1
         for batch in prefix_doubling(inserted, sizes[top], n):
             _insert(layers, vectors, np.sort(order[batch.start : batch.stop]), top, M, workspaces, threads)
+    connect(layers.links, vectors, layers.entry[0], ef_construction)
     return layers
 
 

@@ -8,6 +8,7 @@ next lower layer begins at the nearest item found; lists are pruned only when th
 Not as hnswlib:
 - Items are inserted in batches, in an order drawn from the seed, the highest layers first. So the graph
   depends neither on the number of threads nor on the order of the data.
+- Items that pruning has cut off are linked in again at the end.
 - Of two candidates at the same distance, one falls (as in the paper): many copies of a vector do not end up
   linked to one another alone.
 

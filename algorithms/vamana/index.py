@@ -11,6 +11,7 @@ from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import insert, prefix_doubling
 from fannsbench.kernels.prune import RobustPrune, choose
+from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
     Scratch,
     Table,
@@ -58,6 +59,7 @@ def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads:
 
     for batch in prefix_doubling(1, n, n):
         insert(order[batch.start : batch.stop], find, rule, vectors, graph.links, threads)
+    connect(graph.links, vectors, start, L)
     return graph
 
 
