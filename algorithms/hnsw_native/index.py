@@ -7,6 +7,7 @@ order, and the first of all is where every search begins.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ from fannsbench.kernels.search import (
 from fannsbench.kernels.space import squared_distance
 
 HIGHEST = 30
+ALL = 2**31 - 1
+"""More links than an item can have."""
 
 
 class Layers(NamedTuple):
@@ -65,28 +68,45 @@ def levels_of(n: int, M: int, seed: int) -> np.ndarray:  # noqa: N803
     return levels
 
 
-def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads: int) -> Layers:  # noqa: N803
-    """Of vectors (n, D) in the space of `fannsbench.kernels.space`."""
-    n = len(vectors)
+def unlinked(
+    n: int,
+    M: int,  # noqa: N803
+    degree: int,
+    upper_degree: int,
+    seed: int,
+) -> tuple[Layers, Iterator[tuple[int, np.ndarray]]]:
+    """A graph of n items without links, with room for `degree` of them in the lowest layer and `upper_degree`
+    in the others, and the batches to insert: the highest layer of their items, and these, ascending."""
     levels = levels_of(n, M, seed)
     order = np.random.default_rng([seed, n, 1]).permutation(n)
     order = order[np.argsort(-levels[order], kind="stable")].astype(np.int32)
     place = np.empty(n, np.int32)
     place[order] = np.arange(n, dtype=np.int32)
     sizes = [int(np.count_nonzero(levels >= layer)) for layer in range(int(levels.max()) + 1)]
-    starts = np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)]
     layers = Layers(
-        np.full((n, 2 * M), -1, np.int32),
-        np.full((sum(sizes[1:]), M), -1, np.int32),
-        starts,
+        np.full((n, degree), -1, np.int32),
+        np.full((sum(sizes[1:]), upper_degree), -1, np.int32),
+        np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)],
         place,
         order[:1].copy(),
     )
-    workspaces = Workspaces(lambda: Scratch.of(n, max(ef_construction, M), 2 * M))
-    for top in range(len(sizes) - 1, -1, -1):
-        inserted = sizes[top + 1] if top + 1 < len(sizes) else 1
-        for batch in prefix_doubling(inserted, sizes[top], n):
-            _insert(layers, vectors, np.sort(order[batch.start : batch.stop]), top, M, workspaces, threads)
+
+    def batches() -> Iterator[tuple[int, np.ndarray]]:
+        inserted = 1
+        for top in range(len(sizes) - 1, -1, -1):
+            for batch in prefix_doubling(inserted, sizes[top], n):
+                yield top, np.sort(order[batch.start : batch.stop])
+            inserted = sizes[top]
+
+    return layers, batches()
+
+
+def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads: int) -> Layers:  # noqa: N803
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`."""
+    layers, batches = unlinked(len(vectors), M, 2 * M, M, seed)
+    workspaces = Workspaces(lambda: Scratch.of(len(vectors), max(ef_construction, M), 2 * M))
+    for top, items in batches:
+        _insert(layers, vectors, items, top, M, workspaces, threads)
     connect(layers.links, vectors, layers.entry[0], ef_construction)
     return layers
 
@@ -137,9 +157,11 @@ def _find_links(
 
 
 @jit
-def descend(layers: Layers, vectors: np.ndarray, query: np.ndarray, lowest: int) -> tuple[int, int]:
-    """Come greedily down from the entry through the layers above `lowest`. Returns the item that is reached
-    and how many distances were computed."""
+def descend(
+    layers: Layers, vectors: np.ndarray, query: np.ndarray, lowest: int, most: int = ALL
+) -> tuple[int, int]:
+    """Come greedily down from the entry through the layers above `lowest`, looking at the first `most` links
+    of an item. Returns the item that is reached and how many distances were computed."""
     layers, vectors, query = borrowed(layers), borrowed(vectors), borrowed(query)
     nearest = layers.entry[0]
     distance = squared_distance(query, vectors, nearest)
@@ -149,7 +171,7 @@ def descend(layers: Layers, vectors: np.ndarray, query: np.ndarray, lowest: int)
         while moved:
             moved = False
             row = layers.starts[layer] + layers.place[nearest]
-            for j in range(layers.upper.shape[1]):
+            for j in range(min(most, layers.upper.shape[1])):
                 item = layers.upper[row, j]
                 if item < 0:
                     break

@@ -181,26 +181,35 @@ def best_first_matching(graph: Any, filter_: Any, vectors: np.ndarray, query: np
         borrowed(query),
         borrowed(s),
     )
-    pool, frontier, marks, fresh = s.pool, s.frontier, s.marks, s.fresh
     computed = 0
-    while frontier.size[0]:
-        nearest, node = pop(frontier)
-        if nearest > pool.limit[0]:
+    while s.frontier.size[0]:
+        nearest, node = pop(s.frontier)
+        if nearest > s.pool.limit[0]:
             break
-        count = neighbours(graph, node, marks, fresh)
-        for i in range(min(AHEAD, count)):
-            prefetch(vectors, fresh[i])
-        for i in range(count):
-            if i + AHEAD < count:
-                prefetch(vectors, fresh[i + AHEAD])
-            item = fresh[i]
-            distance = squared_distance(query, vectors, item)
-            if distance < pool.limit[0]:
-                push(frontier, distance, item)
-                if accepts(filter_, item):
-                    offer(pool, distance, item)
-        computed += count
+        computed += expand_matching(graph, filter_, vectors, query, node, s)
     return computed
+
+
+@jit_inline
+def expand_matching(
+    graph: Any, filter_: Any, vectors: np.ndarray, query: np.ndarray, node: int, s: Scratch
+) -> int:
+    """One step of `best_first_matching`: what the node leads to enters the frontier, as far as it is nearer
+    than the last in the pool, and the pool if it matches too. Returns how many distances it computed."""
+    pool, frontier, marks, fresh = s.pool, s.frontier, s.marks, s.fresh
+    count = neighbours(graph, node, marks, fresh)
+    for i in range(min(AHEAD, count)):
+        prefetch(vectors, fresh[i])
+    for i in range(count):
+        if i + AHEAD < count:
+            prefetch(vectors, fresh[i + AHEAD])
+        item = fresh[i]
+        distance = squared_distance(query, vectors, item)
+        if distance < pool.limit[0]:
+            push(frontier, distance, item)
+            if accepts(filter_, item):
+                offer(pool, distance, item)
+    return count
 
 
 @jit
