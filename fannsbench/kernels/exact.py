@@ -20,7 +20,9 @@ import numpy as np
 
 from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_reordering
+from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.distance import METRIC_CODES, distance
+from fannsbench.kernels.space import prefetch
 
 CHUNK = np.uint64(64)
 """Scores that are compared with the limit at once; unsigned, since Numba vectorises no signed offsets."""
@@ -32,6 +34,8 @@ GATHER_TILE_BYTES = 512 << 10
 """Vectors of a gather's tile: half an L2 cache."""
 SHARED_BY = 4
 """Queries gather tile by tile if an item is wanted by this many of them or more, on average."""
+AHEAD = 4
+"""A gather asks for rows so many items before their turn."""
 FIXED_COST = 60
 """What gathering an item costs besides arithmetic, in dimensions: the shorter vectors are, the sooner scans
 pay. From `benchmarks/exact_scan_above.py`, as is SCAN_ABOVE."""
@@ -310,15 +314,20 @@ def _gather(
 ) -> None:
     """All queries pass over the first `tile` items, then over the next: what several queries want is in the
     cache from the second on."""
+    block, queries, positions, c = borrowed(block), borrowed(queries), borrowed(positions), borrowed(c)
     place = indptr[:-1].copy()
     for last in range(tile, len(block.vectors) + tile, tile):
         for j in range(len(queries)):
             query, at, end = queries[j], place[j], indptr[j + 1]
-            limit = _limit(c, j)
+            limit, ahead = _limit(c, j), end - AHEAD
+            for i in range(at, min(at + AHEAD, end)):
+                prefetch(block.vectors, positions[i])
             while at < end:
                 position = positions[at]
                 if position >= last:
                     break
+                if at < ahead:
+                    prefetch(block.vectors, positions[at + AHEAD])
                 score = block.base[position] - block.scale[position] * _dot(query, block.vectors, position)
                 if score < limit:
                     limit = _offer(c, j, score, position)
