@@ -124,7 +124,7 @@ class NativeAlgorithm(Algorithm):
             indptr = np.arange(len(rows) + 1) * len(self.vectors)
             ids = np.tile(np.arange(len(self.vectors), dtype=np.int32), len(rows))
         else:
-            indptr, ids = selection.filters[rows].postings(self.threads, selection.counts[rows])
+            indptr, ids = self._matches(rows, selection)
 
         def scan_some(first: int, last: int) -> None:
             pool = Pool.of(neighbors.shape[1])
@@ -132,6 +132,13 @@ class NativeAlgorithm(Algorithm):
 
         for_ranges(len(rows), self.threads, scan_some)
         self._computed.append(len(ids))
+
+    def _matches(self, rows: np.ndarray, selection: Any) -> tuple[np.ndarray, np.ndarray]:
+        """indptr (r + 1,) int64 and the rows of `self.vectors` that match each of these queries (r,)."""
+        postings: tuple[np.ndarray, np.ndarray] = selection.filters[rows].postings(
+            self.threads, selection.counts[rows]
+        )
+        return postings
 
     def counters(self) -> dict[str, float]:
         return {"distances": float(sum(self._computed))}

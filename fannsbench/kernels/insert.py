@@ -24,10 +24,10 @@ LARGEST_BATCH = 0.02
 """As a share of all items (ParlayANN)."""
 
 
-def prefix_doubling(first: int, last: int, n: int) -> Iterator[range]:
+def prefix_doubling(first: int, last: int, n: int, largest: int | None = None) -> Iterator[range]:
     """Batches that cover the places first..last of an order of n items: as large as what comes before them,
-    but at least 1 and at most LARGEST_BATCH of n."""
-    largest = max(1, int(LARGEST_BATCH * n))
+    but at least 1 and at most `largest`, or LARGEST_BATCH of n."""
+    largest = max(1, int(LARGEST_BATCH * n)) if largest is None else largest
     while first < last:
         batch = range(first, min(last, first + max(1, min(first, largest))))
         yield batch
@@ -63,14 +63,8 @@ def link_back(
     """Add sources[i] (b,) int32 to the links of each of chosen[i] (b, m) int32, -1 padded. links (r, width)
     int32, -1 padded; where the new ones find no room, the rule chooses among all. The row of item v
     is rows[v], or v."""
-    back = np.repeat(sources, chosen.shape[1])[chosen.ravel() >= 0]
-    targets = chosen.ravel()[chosen.ravel() >= 0]
-    order = np.argsort(targets, kind="stable")
-    targets, back = targets[order], back[order]
-    starts = np.flatnonzero(np.r_[True, targets[1:] != targets[:-1]]) if len(targets) else np.empty(0, int)
-    edges = np.append(starts, len(targets)).astype(np.int64)
+    into, edges, back = by_target(sources, chosen)
     most = links.shape[1] + int(np.diff(edges).max(initial=0))
-    into = targets[starts]
     places = into.astype(np.int64) if rows is None else rows[into].astype(np.int64)
     workspaces = Workspaces(lambda: Pool.of(most))
 
@@ -79,6 +73,17 @@ def link_back(
             _link_back(rule, vectors, links, into, places, edges, back, first, last, pool)
 
     for_ranges(len(into), threads, link)
+
+
+def by_target(sources: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The items that sources (b,) int32 have chosen, (b, m) int32, -1 padded: into (t,), ascending. into[i]
+    was chosen by back[edges[i]:edges[i + 1]], in the order of `sources`."""
+    back = np.repeat(sources, chosen.shape[1])[chosen.ravel() >= 0]
+    targets = chosen.ravel()[chosen.ravel() >= 0]
+    order = np.argsort(targets, kind="stable")
+    targets, back = targets[order], back[order]
+    starts = np.flatnonzero(np.r_[True, targets[1:] != targets[:-1]]) if len(targets) else np.empty(0, int)
+    return targets[starts], np.append(starts, len(targets)).astype(np.int64), back
 
 
 @jit

@@ -27,14 +27,15 @@ LINE = 64
 _FLOATS = LINE // 4
 
 
-def items_in_space(metric: Metric, vectors: np.ndarray) -> np.ndarray:
-    """(n, D) float32, D a multiple of 16, aligned to cache lines: a copy of (n, d) vectors."""
+def items_in_space(metric: Metric, vectors: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+    """(n, D) float32, D a multiple of 16, aligned to cache lines: a copy of (n, d) vectors. order (n,): which
+    of them each row is, where they are not kept as they come."""
     n, d = vectors.shape
     space = _aligned(n, width_in_space(metric, d))
     longest = 0.0
     for rows, block in blocks(vectors):
         part = space[rows]
-        part[:, :d] = block
+        part[:, :d] = block if order is None else vectors[order[rows]]
         if metric is Metric.COSINE:
             part[:] = _of_length_one(part)
         elif metric is Metric.INNER_PRODUCT:

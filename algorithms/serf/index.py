@@ -1,0 +1,244 @@
+"""The segment graphs of SeRF, and how a range of positions walks them.
+
+Items are known by their positions in the order of (value, id). So a range of values is a range of
+positions, and of two neighbours the later one was inserted later.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fannsbench.kernels import jit, jit_inline
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.match import Predicate, matches
+from fannsbench.kernels.pool import Marks, mark, offer, write_ids
+from fannsbench.kernels.search import (
+    Scratch,
+    accepts,
+    begin,
+    best_first,
+    best_first_matching,
+    enter,
+    enter_matching,
+    neighbours,
+)
+from fannsbench.kernels.space import squared_distance
+
+SEEDS = 3
+"""Places of a range, evenly spread, where a search begins (the authors' code)."""
+
+
+class SegmentGraphs(NamedTuple):
+    """The 2D segment graph of m items, and the two 1D ones, whose arrays are empty where they are not built.
+
+    A segment of v holds neighbours before v for the ranges that begin before `until` and not before the
+    `until` of v's last segment. An edge of a 1D graph lives in ranges of at most `ends` items."""
+
+    segments: np.ndarray  # (m + 1,) int64: where those of each item begin
+    until: np.ndarray  # (S,) int32, ascending within an item
+    edges: np.ndarray  # (S + 1,) int64: where those of each segment begin
+    forward: np.ndarray  # (F,) int32: neighbours before the item
+    reverse_starts: np.ndarray  # (m + 1,) int64
+    reverse: np.ndarray  # (F or fewer,) int32: neighbours after the item, the last first
+    below_starts: np.ndarray  # (m + 1,) int64; below: of ranges that begin with the first item
+    below: np.ndarray  # (E,) int32
+    below_ends: np.ndarray  # (E,) int32
+    above_starts: np.ndarray  # (m + 1,) int64; above: of ranges that end with the last item
+    above: np.ndarray  # (E,) int32
+    above_ends: np.ndarray  # (E,) int32
+
+
+class TwoSided(NamedTuple):
+    """The 2D segment graph as the range first..last sees it."""
+
+    segments: np.ndarray
+    until: np.ndarray
+    edges: np.ndarray
+    forward: np.ndarray
+    reverse_starts: np.ndarray
+    reverse: np.ndarray
+    first: int
+    last: int
+    spans: int  # segments that are read, from the first that serves the range on
+    most: int  # reverse edges that are followed, the last in the range first
+
+
+class OneSided(NamedTuple):
+    """A 1D segment graph as the range first..last of `count` items, at one end of all, sees it."""
+
+    starts: np.ndarray
+    links: np.ndarray
+    ends: np.ndarray
+    first: int
+    last: int
+    count: int
+
+
+class Conjunction(NamedTuple):
+    """A query's whole filter, for positions."""
+
+    predicate: Predicate
+    query: int
+    ids: np.ndarray  # (n + 1,) int32: of the items at the positions
+
+
+@neighbours.register(TwoSided)
+def _in_range(graph: TwoSided, node: int, marks: Marks, fresh: np.ndarray) -> int:
+    count = 0
+    segment, stop = graph.segments[node], graph.segments[node + 1]
+    while segment < stop and graph.until[segment] <= graph.first:
+        segment += 1
+    for edge in range(graph.edges[segment], graph.edges[min(segment + graph.spans, stop)]):
+        item = graph.forward[edge]
+        if item >= graph.first and mark(marks, item):
+            fresh[count] = item
+            count += 1
+    low, stop = graph.reverse_starts[node], graph.reverse_starts[node + 1]
+    high = stop
+    while low < high:
+        middle = (low + high) >> 1
+        if graph.reverse[middle] > graph.last:
+            low = middle + 1
+        else:
+            high = middle
+    for edge in range(low, min(stop, low + graph.most)):
+        item = graph.reverse[edge]
+        if mark(marks, item):
+            fresh[count] = item
+            count += 1
+    return count
+
+
+@neighbours.register(OneSided)
+def _alive(graph: OneSided, node: int, marks: Marks, fresh: np.ndarray) -> int:
+    count = 0
+    for edge in range(graph.starts[node], graph.starts[node + 1]):
+        if graph.ends[edge] < graph.count:
+            break
+        item = graph.links[edge]
+        if graph.first <= item <= graph.last and mark(marks, item):
+            fresh[count] = item
+            count += 1
+    return count
+
+
+@accepts.register(Conjunction)
+def _satisfies(filter_: Conjunction, item: int) -> bool:
+    return matches(filter_.predicate, filter_.query, filter_.ids[item])
+
+
+def widest(graph: SegmentGraphs, index_k: int, two_segments: bool) -> int:
+    """The most items that one leads to."""
+    reverse = int(np.diff(graph.reverse_starts).max(initial=0)) if two_segments else 2 * index_k
+    one_sided = max(
+        int(np.diff(starts).max(initial=0)) for starts in (graph.below_starts, graph.above_starts)
+    )
+    return max((1 + two_segments) * index_k + reverse, one_sided)
+
+
+@jit_inline
+def _two_sided(graph: SegmentGraphs, first: int, last: int, spans: int, most: int) -> TwoSided:
+    return TwoSided(
+        graph.segments,
+        graph.until,
+        graph.edges,
+        graph.forward,
+        graph.reverse_starts,
+        graph.reverse,
+        first,
+        last,
+        spans,
+        most,
+    )
+
+
+@jit_inline
+def _begins(graph: SegmentGraphs, first: int) -> bool:
+    return bool(first == 0 and graph.below_starts.size > 0)
+
+
+@jit_inline
+def _ends(graph: SegmentGraphs, last: int) -> bool:
+    return bool(last == graph.above_starts.size - 2)
+
+
+@jit
+def search(
+    graph: SegmentGraphs,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    rows: np.ndarray,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
+    spans: int,
+    most: int,
+    beyond: int,
+    s: Scratch,
+    neighbors: np.ndarray,
+) -> int:
+    """For queries[rows] (q, D) in the positions firsts[row]..lasts[row], into neighbors[rows] (q, k) int32.
+    The 1D graphs, where they are built, serve the ranges that are open on one side; `spans` and `most` as in
+    `TwoSided`; items from position `beyond` on, which the graphs do not know, are found too. Returns the
+    number of distances."""
+    graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
+    computed = 0
+    for row in rows:
+        query, first, last = queries[row], firsts[row], lasts[row]
+        count = last - first + 1
+        begin(s)
+        for seed in range(min(count, SEEDS)):
+            computed += enter(vectors, query, first + seed * (count // SEEDS), s)
+        if _begins(graph, first):
+            below = OneSided(graph.below_starts, graph.below, graph.below_ends, first, last, count)
+            computed += best_first(below, vectors, query, s)
+        elif _ends(graph, last):
+            above = OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
+            computed += best_first(above, vectors, query, s)
+        else:
+            computed += best_first(_two_sided(graph, first, last, spans, most), vectors, query, s)
+        for item in range(beyond, len(vectors)):
+            offer(s.pool, squared_distance(query, vectors, item), item)
+            computed += 1
+        write_ids(s.pool, neighbors[row])
+    return computed
+
+
+@jit
+def search_matching(
+    graph: SegmentGraphs,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    rows: np.ndarray,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
+    spans: int,
+    most: int,
+    predicate: Predicate,
+    ids: np.ndarray,
+    s: Scratch,
+    neighbors: np.ndarray,
+) -> int:
+    """As `search`, walking a range and keeping what satisfies the whole filter too."""
+    graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
+    predicate, ids = borrowed(predicate), borrowed(ids)
+    computed = 0
+    for row in rows:
+        query, first, last = queries[row], firsts[row], lasts[row]
+        count = last - first + 1
+        matching = Conjunction(predicate, row, ids)
+        begin(s)
+        for seed in range(min(count, SEEDS)):
+            computed += enter_matching(matching, vectors, query, first + seed * (count // SEEDS), s)
+        if _begins(graph, first):
+            below = OneSided(graph.below_starts, graph.below, graph.below_ends, first, last, count)
+            computed += best_first_matching(below, matching, vectors, query, s)
+        elif _ends(graph, last):
+            above = OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
+            computed += best_first_matching(above, matching, vectors, query, s)
+        else:
+            seen = _two_sided(graph, first, last, spans, most)
+            computed += best_first_matching(seen, matching, vectors, query, s)
+        write_ids(s.pool, neighbors[row])
+    return computed
