@@ -105,7 +105,8 @@ def _insert(
     """Items whose highest layer is `top`."""
     lowest = np.full((len(items), layers.links.shape[1]), -1, np.int32)
     upper = np.full((top, len(items), layers.upper.shape[1]), -1, np.int32)
-    rule = Compression(layers.links, M_beta)
+    most = max(layers.upper.shape[1], layers.links.shape[1])
+    rule = Compression(layers.links, M_beta, most)
 
     def find(first: int, last: int) -> None:
         some = slice(first, last)
@@ -114,8 +115,8 @@ def _insert(
 
     for_ranges(len(items), threads, find)
     layers.links[items] = lowest
-    unchanging = Compression(layers.links.copy(), M_beta)  # pruning one list reads others
-    link_back(unchanging, vectors, layers.links, items, lowest, threads)
+    rule = rule._replace(links=layers.links.copy())  # pruning one list reads others
+    link_back(rule, vectors, layers.links, items, lowest, threads)
     for layer in range(1, top + 1):
         rows = layers.starts[layer] + layers.place
         layers.upper[rows[items]] = upper[layer - 1]

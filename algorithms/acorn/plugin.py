@@ -4,22 +4,27 @@ L. Patel, P. Kraft, C. Guestrin, M. Zaharia: ACORN: Performant and Predicate-Agn
 Embeddings and Structured Data, SIGMOD 2024. The graph knows nothing of attributes, so every kind of filter is
 served; items are tested against a bitmap of the query, made in the filter step.
 
-Where paper and authors' code (TAG-Research/ACORN) differ, this is as the code, whose numbers are known:
-- The lowest layer has room for M_beta + 1.5 M links; a list is cut when as many are covered (`Compression`).
-- A node leads to matches until it has come upon 2 M of them, not M.
-But as the paper:
-- Links are ordered nearest first. The code has the farthest first, and so looks at those while it builds.
-- Of each item that is expanded in the build, M unseen links are looked at; a slip in the code makes that M /
-  2.
+Where paper and authors' code (TAG-Research/ACORN) differ, this is as the code in:
+- Room for M_beta + 1.5 M links in the lowest layer; a node leads to matches until it has come upon 2 M of
+  them.
+
+and as the paper, which gives better graphs sooner, in:
+- Lists of the lowest layer are cut once what is two links away fills M gamma (`Compression`); in the code
+  once it fills a list, which is at the first item beyond M_beta.
+- Links are ordered nearest first, those after the last cut as they came. The code has the farthest first.
+- Of each item that is expanded in the build, M unseen links are looked at; a slip in the code halves that.
 - `gather_stop = "distance"`: candidates are sought by the usual search. `"code"` expands all that was ever
-  let in, as the code does.
-- `fallback`: queries with at most that share of matches are answered by computing all their distances. The
-  paper says 1 / gamma; the code has no such rule, nor do we by default, to show what the graph does.
-Mended: full lists of upper layers lost their nearest link and wrote over others' memory; an item that does
-not match could be returned; the end of a search was miscounted. Ours:
+  let in.
+- `fallback`: queries with at most that share of matches are answered by computing all distances. The paper
+  says 1 / gamma; the code has no such rule, nor is it the default, to show what the graph does.
+
+Mended: full lists of upper layers lost their nearest link and wrote over other lists; an item that does not
+match could be returned; a search could end too early; links were marked as seen and not looked at.
+
+Ours:
 - Items are inserted in batches, and those that no walk comes to are linked in (`fannsbench.kernels.reach`).
 - A search begins at `seeds` matching items as well, spread over all. Where matches lie in parts with no links
-  between them, as with sets of labels, it found only the part that it came down in.
+  between them, as those of a rare label, it found only the part that it came down in.
 - Links of matching items are not looked at in the second step: these items are in the search by themselves.
   Lists of others are read once in a search.
 - Queries with no more than ef matches are answered by computing all distances: a walk would as well.

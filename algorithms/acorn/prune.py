@@ -28,12 +28,12 @@ def _nearest(
 
 
 class Compression(NamedTuple):
-    """The lowest layer (ACORN, section 5.2): the M_beta nearest candidates are kept, and of the others those
-    that are not covered, that is, linked from one kept after them, until `degree` are covered. As in the
-    authors' code, what is kept counts as covered."""
+    """The lowest layer (ACORN, section 5.2): the M_beta nearest candidates are kept, and of those after them
+    such as none kept after them leads to, until with what these lead to there are more than `most`."""
 
-    links: np.ndarray  # (n, degree) int32, -1 padded: of what is kept, not written meanwhile
+    links: np.ndarray  # (n, degree) int32, -1 padded: of the candidates; not written meanwhile
     M_beta: int
+    most: int
 
 
 @choose.register(Compression)
@@ -41,25 +41,23 @@ def _by_compression(
     rule: Compression, node: int, candidates: Pool, degree: int, vectors: np.ndarray, out: np.ndarray
 ) -> int:
     candidates, out, links = borrowed(candidates), borrowed(out), borrowed(rule.links)
-    most = degree + links.shape[1]
     room = 4
-    while room < 2 * most:
+    while room < 2 * (rule.most + links.shape[1]):
         room *= 2
-    covered = np.full(room, -1, np.int32)
+    reached = np.full(room, -1, np.int32)
     count = kept = 0
     for place in range(size(candidates)):
         item = item_at(candidates, place)
-        if place >= rule.M_beta and _holds(covered, item):
-            continue
-        out[kept] = item
-        kept += 1
-        count += _add(covered, item)
         if place >= rule.M_beta:
+            if _holds(reached, item):
+                continue
             for i in range(links.shape[1]):
                 if links[item, i] < 0:
                     break
-                count += _add(covered, links[item, i])
-        if kept == degree or count >= degree:
+                count += _add(reached, links[item, i])
+        out[kept] = item
+        kept += 1
+        if kept == degree or kept + count > rule.most:
             break
     return kept
 
