@@ -29,8 +29,9 @@ from fannsbench.kernels.search import (
     enter,
     fresh_of_row,
     neighbours,
+    rescore,
 )
-from fannsbench.kernels.space import squared_distance
+from fannsbench.kernels.space import Halves, halves_of, squared_distance
 
 HIGHEST = 30
 ALL = 2**31 - 1
@@ -104,9 +105,10 @@ def unlinked(
 def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads: int) -> Layers:  # noqa: N803
     """Of vectors (n, D) in the space of `fannsbench.kernels.space`."""
     layers, batches = unlinked(len(vectors), M, 2 * M, M, seed)
+    halves = halves_of(vectors)
     workspaces = Workspaces(lambda: Scratch.of(len(vectors), max(ef_construction, M), 2 * M))
     for top, items in batches:
-        _insert(layers, vectors, items, top, M, workspaces, threads)
+        _insert(layers, vectors, halves, items, top, M, workspaces, threads)
     connect(layers.links, vectors, layers.entry[0], ef_construction)
     return layers
 
@@ -114,6 +116,7 @@ def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads:
 def _insert(
     layers: Layers,
     vectors: np.ndarray,
+    halves: Halves,
     items: np.ndarray,
     top: int,
     M: int,  # noqa: N803
@@ -125,7 +128,7 @@ def _insert(
 
     def find(first: int, last: int) -> None:
         with workspaces.one() as scratch:
-            _find_links(layers, vectors, items[first:last], top, scratch, chosen[:, first:last])
+            _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[:, first:last])
 
     for_ranges(len(items), threads, find)
     for layer in range(top + 1):
@@ -137,21 +140,31 @@ def _insert(
 
 @jit
 def _find_links(
-    layers: Layers, vectors: np.ndarray, items: np.ndarray, top: int, s: Scratch, chosen: np.ndarray
+    layers: Layers,
+    vectors: np.ndarray,
+    halves: Halves,
+    items: np.ndarray,
+    top: int,
+    s: Scratch,
+    chosen: np.ndarray,
 ) -> None:
     """Choose neighbours for items on the layers from `top` down: chosen (top + 1, b, M), -1 padded."""
-    layers, vectors, s, chosen = borrowed(layers), borrowed(vectors), borrowed(s), borrowed(chosen)
+    layers, vectors, halves = borrowed(layers), borrowed(vectors), borrowed(halves)
+    s, chosen = borrowed(s), borrowed(chosen)
     for i in range(items.size):
         item = items[i]
         vector = vectors[item]
+        coarse = vector * halves.scale
         nearest, _ = descend(layers, vectors, vector, top)
         for layer in range(top, -1, -1):
             begin(s)
-            enter(vectors, vector, nearest, s)
+            enter(halves.vectors, coarse, nearest, s)
             if layer:
-                best_first(Layer(layers.upper, layers.starts[layer], layers.place), vectors, vector, s)
+                graph = Layer(layers.upper, layers.starts[layer], layers.place)
+                best_first(graph, halves.vectors, coarse, s)
             else:
-                best_first(Table(layers.links), vectors, vector, s)
+                best_first(Table(layers.links), halves.vectors, coarse, s)
+            rescore(vectors, vector, s.pool)
             choose(Heuristic(), item, s.pool, chosen.shape[2], vectors, chosen[layer, i])
             nearest = item_at(s.pool, 0)
 

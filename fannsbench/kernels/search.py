@@ -25,6 +25,7 @@ from fannsbench.kernels.pool import (
     mark,
     next_unexpanded,
     offer,
+    size,
     unmark_all,
 )
 from fannsbench.kernels.space import prefetch, squared_distance
@@ -210,6 +211,20 @@ def expand_matching(
             if accepts(filter_, item):
                 offer(pool, distance, item)
     return count
+
+
+@jit
+def rescore(vectors: np.ndarray, query: np.ndarray, pool: Pool) -> int:
+    """Put in order by their distances here what was found by those of a coarser space. Returns how many."""
+    vectors, query, pool = borrowed(vectors), borrowed(query), borrowed(pool)
+    filled = size(pool)
+    clear(pool)
+    for place in range(filled):  # those before it are in order, and those from it on are yet to come
+        item = item_at(pool, place)
+        if place + AHEAD < filled:
+            prefetch(vectors, item_at(pool, place + AHEAD))
+        offer(pool, squared_distance(query, vectors, item), item)
+    return filled
 
 
 @jit

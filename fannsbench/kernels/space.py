@@ -11,7 +11,7 @@ are float32 all the same.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from llvmlite import ir
@@ -62,11 +62,12 @@ def width_in_space(metric: Metric, dimension: int) -> int:
     return -(-needed // _FLOATS) * _FLOATS
 
 
-def _aligned(n: int, width: int) -> np.ndarray:
-    """(n, width) float32 zeros whose rows begin with cache lines."""
-    raw = np.zeros(n * width * 4 + LINE, np.uint8)
+def _aligned(n: int, width: int, dtype: type[Any] = np.float32) -> np.ndarray:
+    """(n, width) zeros whose rows begin with cache lines."""
+    size = n * width * np.dtype(dtype).itemsize
+    raw = np.zeros(size + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
-    return cast(np.ndarray, raw[start : start + n * width * 4].view(np.float32).reshape(n, width))
+    return cast(np.ndarray, raw[start : start + size].view(dtype).reshape(n, width))
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
@@ -109,6 +110,24 @@ def squared_distance(query: np.ndarray, vectors: np.ndarray, item: int) -> np.fl
         difference = query[i] - as_float32(vector[i])
         total += difference * difference
     return total
+
+
+class Halves(NamedTuple):
+    """Vectors in half precision, times a power of two that keeps them in its range: half of what a distance
+    reads from memory, for searches whose result is compared exactly afterwards."""
+
+    vectors: np.ndarray  # (n, D) uint16, the bits of float16
+    scale: np.float32
+
+
+def halves_of(vectors: np.ndarray) -> Halves:
+    """Of (n, D) float32."""
+    largest = max((float(np.abs(block).max()) for _, block in blocks(vectors)), default=0.0)
+    scale = np.float32(2.0 ** -np.frexp(largest)[1])
+    halves = _aligned(len(vectors), vectors.shape[1], np.float16)
+    for rows, block in blocks(vectors):
+        halves[rows] = block * scale
+    return Halves(halves.view(np.uint16), scale)
 
 
 @intrinsic
