@@ -28,7 +28,7 @@ def _nearest(
 
 
 class Compression(NamedTuple):
-    """The lowest layer (ACORN, section 5.2): the M_beta nearest candidates are kept, and of those after them
+    """The lowest layer, ACORN's compression: the M_beta nearest candidates are kept, and of those after them
     such as none kept after them leads to, until with what these lead to there are more than `most`."""
 
     links: np.ndarray  # (n, degree) int32, -1 padded: of the candidates; not written meanwhile

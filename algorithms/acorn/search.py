@@ -84,7 +84,7 @@ def descend_matching(
     M: int,  # noqa: N803
 ) -> tuple[int, int]:
     """Come greedily down through the upper layers over matching items, looking at the first M matches of an
-    item (section 6.1). An item that does not match is left for the first that does. Returns the item that is
+    item. An item that does not match is left for the first that does. Returns the item that is
     reached, which does not match if none was met, and how many distances were computed."""
     layers, matching, vectors, query = (
         borrowed(layers),

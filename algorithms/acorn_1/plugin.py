@@ -2,11 +2,12 @@
 too few of an item's links do, those that lie two links away.
 
 The idea is that of L. Patel, P. Kraft, C. Guestrin, M. Zaharia: ACORN: Performant and Predicate-Agnostic
-Search Over Vector Embeddings and Structured Data, SIGMOD 2024, section 5.3, whose ACORN-1 has a graph of its
-own, not pruned by distances (`acorn` with gamma = 1). Here the graph is that of `hnsw-native`; how far to
-look is Lucene's rule (FilteredHnswGraphSearcher of Lucene 10.2): it depends on the share of all items that
-match, and on that among an item's links. Every kind of filter is served; items are tested against a bitmap of
-the query, made in the filter step.
+Search Over Vector Embeddings and Structured Data, SIGMOD 2024, whose ACORN-1 has a graph of its own, not
+pruned by distances (`acorn` with gamma = 1). Here the graph is that of `hnsw-native`; how far to look is
+Lucene's rule (FilteredHnswGraphSearcher of Lucene 10.2): it depends on the share of all items that match, and
+on that among an item's links. Where 60 % of all items match, a query walks the others too, as in later
+versions of it. Every kind of filter is served; items are tested against a bitmap of the query, made in the
+filter step.
 
 Not as Lucene:
 - A pool of ef >= k matches.
@@ -32,6 +33,9 @@ from fannsbench.algorithms.hnsw_native import index
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.kernels.search import Scratch
 
+MOSTLY = 0.6
+"""Where such a share of all items matches, the others are walked too (Lucene after 10.2)."""
+
 
 class Acorn1(NativeAlgorithm):
     filters = ALL_FILTERS
@@ -55,18 +59,22 @@ class Acorn1(NativeAlgorithm):
         return max(int(k * math.log(len(self.vectors))), self.ef)
 
     def scratch(self, k: int) -> Scratch:
-        return Scratch.of(len(self.vectors), max(self.ef, k), widest(self.M))
+        return Scratch.of(len(self.vectors), max(self.ef, k), widest(self.M), matching=True)
 
     def walk(
         self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray
     ) -> int:
         if selection is None:
             return unfiltered.search(self.graph, self.vectors, queries, rows, scratch, neighbors)
-        return search(
+        mostly = selection.counts[rows] >= MOSTLY * len(self.vectors)
+        computed = unfiltered.search_matching(
+            self.graph, self.vectors, queries, rows[mostly], selection.bitmaps, scratch, neighbors
+        )
+        return computed + search(
             self.graph,
             self.vectors,
             queries,
-            rows,
+            rows[~mostly],
             selection.bitmaps,
             selection.counts,
             np.empty(self.seeds, np.int32),
