@@ -143,20 +143,18 @@ class NativeAlgorithm(Algorithm):
     def counters(self) -> dict[str, float]:
         return {"distances": float(sum(self._computed))}
 
-    def rehearse(self, *filters: str, **settings: Any) -> None:
+    def rehearse(self, *filters: str, attribute: str | None = None, **settings: Any) -> None:
         """Compile by building and searching something small, for `warm_up`: without a filter, and with each
-        of these on `number`, 0 to 63, `letter`, a or b, and the set `letters`, which holds that letter; with
-        these search parameters."""
+        of these on `number`, 0 to 63, `letter`, a or b, and the set `letters`, which holds that letter and c,
+        or on one of these attributes alone; with these search parameters."""
         n = 64
         letters = ["ab"[i % 2] for i in range(n)]
-        attributes = Attributes(
-            {
-                "number": Number(np.arange(n)),
-                "letter": Category.from_values(letters),
-                "letters": LabelSet.from_values([{letter} for letter in letters]),
-            },
-            n,
-        )
+        columns = {
+            "number": Number(np.arange(n)),
+            "letter": Category.from_values(letters),
+            "letters": LabelSet.from_values([{letter, "c"} for letter in letters]),
+        }
+        attributes = Attributes({attribute: columns[attribute]} if attribute else columns, n)
         vectors = np.random.default_rng(0).standard_normal((n, 16), np.float32)
         small = copy(self)
         small.build(Items(vectors, attributes), 1)

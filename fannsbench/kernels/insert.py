@@ -100,27 +100,40 @@ def _link_back(
     pool: Pool,
 ) -> None:
     vectors, links, pool = borrowed(vectors), borrowed(links), borrowed(pool)
-    width = links.shape[1]
     for i in range(first, last):
-        target, row = into[i], rows[i]
-        held = row_length(links, row)
-        added = back[edges[i] : edges[i + 1]]
-        new = 0
-        for item in added:
-            if not _holds(links, row, held, item):
-                if held + new < width:
-                    links[row, held + new] = item
-                new += 1
-        if held + new <= width:
-            continue
-        clear(pool)
-        for place in range(held):
-            offer(pool, squared_distance(vectors[target], vectors, links[row, place]), links[row, place])
-        for item in added:
-            if not _holds(links, row, held, item):
-                offer(pool, squared_distance(vectors[target], vectors, item), item)
-        kept = choose(rule, target, pool, width, vectors, links[row])
-        links[row, kept:] = -1
+        add_links(rule, vectors, links, into[i], rows[i], back[edges[i] : edges[i + 1]], pool)
+
+
+@jit
+def add_links(
+    rule: Any,
+    vectors: np.ndarray,
+    links: np.ndarray,
+    target: int,
+    row: int,
+    added: np.ndarray,
+    pool: Pool,
+) -> None:
+    """As `link_back`, for one item. The pool must have room for its links and all that are added."""
+    rule, vectors, links, pool = borrowed(rule), borrowed(vectors), borrowed(links), borrowed(pool)
+    width = links.shape[1]
+    held = row_length(links, row)
+    new = 0
+    for item in added:
+        if not _holds(links, row, held, item):
+            if held + new < width:
+                links[row, held + new] = item
+            new += 1
+    if held + new <= width:
+        return
+    clear(pool)
+    for place in range(held):
+        offer(pool, squared_distance(vectors[target], vectors, links[row, place]), links[row, place])
+    for item in added:
+        if not _holds(links, row, held, item):
+            offer(pool, squared_distance(vectors[target], vectors, item), item)
+    kept = choose(rule, target, pool, width, vectors, links[row])
+    links[row, kept:] = -1
 
 
 @jit

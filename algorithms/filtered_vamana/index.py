@@ -1,0 +1,191 @@
+"""How FilteredVamana inserts items: each is linked to what a search for it finds among the items that share a
+label with it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fannsbench.algorithms._filtered_diskann.connect import connect_labels
+from fannsbench.algorithms._filtered_diskann.graph import Labelled, Matching, own_labels_first
+from fannsbench.algorithms._filtered_diskann.labels import (
+    OneEach,
+    Sets,
+    labels_at,
+    most_labels,
+    with_one_of,
+)
+from fannsbench.algorithms._filtered_diskann.prune import FilteredRobustPrune
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, medoid
+from fannsbench.attributes import Postings
+from fannsbench.kernels import jit, jit_inline
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.insert import drop, insert, prefix_doubling
+from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
+from fannsbench.kernels.prune import choose
+from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter
+from fannsbench.vectors import slices
+
+DRAWS = 25
+"""Of an item for each label, of which the one where the fewest searches begin is taken (DiskANN's code)."""
+_LABELS_AT_ONCE = 1 << 16
+
+
+def build(
+    vectors: np.ndarray,
+    labels: OneEach | Sets,
+    postings: Postings,
+    R: int,  # noqa: N803
+    L: int,  # noqa: N803
+    alpha: float,
+    unfiltered_candidates: bool,
+    gate: str,
+    seed: int,
+    threads: int,
+) -> Labelled:
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`: degree R, pool L, in random order, those
+    where searches begin first. gate: "code" or "paper", see `FilteredRobustPrune`."""
+    n, start = len(vectors), medoid(vectors)
+    label_starts = load_balanced_starts(postings, n, seed)
+    entries = np.unique(np.r_[np.int32(start), label_starts[label_starts >= 0]])
+    order = np.random.default_rng([seed, n]).permutation(n).astype(np.int32)
+    first = np.isin(order, entries)
+    order = np.r_[np.int32(start), order[first & (order != start)], order[~first]]
+    graph = Labelled(np.full((n, R), -1, np.int32), order[:1].copy(), label_starts)
+    rule = FilteredRobustPrune(np.float32(alpha), labels, gate == "paper")
+    most = max(L, most_labels(labels))
+    workspaces = Workspaces(
+        lambda: (
+            Scratch.of(n, most, R, trail=MOST_CANDIDATES),
+            Scratch.of(n, L, R, trail=MOST_CANDIDATES),
+            Pool.of(MOST_CANDIDATES),
+        )
+    )
+
+    def find(items: np.ndarray, chosen: np.ndarray) -> None:
+        with workspaces.one() as (filtered, unfiltered, candidates):
+            _find_links(
+                graph,
+                rule,
+                vectors,
+                items,
+                L,
+                unfiltered_candidates,
+                filtered,
+                unfiltered,
+                candidates,
+                chosen,
+            )
+
+    for batch in prefix_doubling(1, n, n):
+        insert(order[batch.start : batch.stop], find, rule, vectors, graph.links, threads)
+    connect_labels(graph, labels, postings, vectors, L)
+    if isinstance(labels, OneEach):
+        own_labels_first(labels.codes, graph.links)
+    return graph
+
+
+def load_balanced_starts(postings: Postings, n: int, seed: int) -> np.ndarray:
+    """(labels,) int32: an item of each label, drawn so that few searches begin at the same (Filtered-DiskANN,
+    algorithm 2); -1 where no item has the label."""
+    rng = np.random.default_rng([seed, n, 1])
+    starts = np.full(len(postings.starts) - 1, -1, np.int32)
+    begins = np.zeros(n, np.int64)
+    for some in slices(len(starts), _LABELS_AT_ONCE):
+        _draw_starts(
+            postings.starts, postings.ids, rng.random((len(starts[some]), DRAWS)), some.start, begins, starts
+        )
+    return starts
+
+
+@jit
+def _draw_starts(
+    first: np.ndarray,
+    ids: np.ndarray,
+    uniform: np.ndarray,
+    lowest: int,
+    begins: np.ndarray,
+    starts: np.ndarray,
+) -> None:
+    """For the labels from `lowest` on; begins (n,): how many searches begin at each item."""
+    for i in range(uniform.shape[0]):
+        label = lowest + i
+        count = first[label + 1] - first[label]
+        best = -1
+        if count:
+            for draw in uniform[i]:
+                item = ids[first[label] + min(count - 1, int(draw * count))]
+                if best < 0 or begins[item] < begins[best]:
+                    best = item
+            begins[best] += 1
+        starts[label] = best
+
+
+@jit
+def _find_links(
+    graph: Labelled,
+    rule: FilteredRobustPrune,
+    vectors: np.ndarray,
+    items: np.ndarray,
+    L: int,  # noqa: N803
+    unfiltered_candidates: bool,
+    filtered: Scratch,
+    unfiltered: Scratch,
+    candidates: Pool,
+    chosen: np.ndarray,
+) -> None:
+    """Choose neighbours of items that are not linked yet, among those that two searches for them expand: one
+    follows the items that share a label, from where their labels begin, the other all."""
+    graph, rule, vectors, candidates = (
+        borrowed(graph),
+        borrowed(rule),
+        borrowed(vectors),
+        borrowed(candidates),
+    )
+    filtered, unfiltered, chosen = borrowed(filtered), borrowed(unfiltered), borrowed(chosen)
+    for i in range(items.size):
+        item = items[i]
+        vector = vectors[item]
+        own = labels_at(rule.labels, item)
+        s = with_room(filtered, max(L, own.size))
+        begin(s)
+        for label in own:
+            if label >= 0:
+                enter(vectors, vector, graph.label_starts[label], s)
+        best_first(Matching(graph.links, with_one_of(rule.labels, own)), vectors, vector, s)
+        begin(unfiltered)
+        if unfiltered_candidates or size(s.pool) == 0:
+            enter(vectors, vector, graph.start[0], unfiltered)
+            best_first(Table(graph.links), vectors, vector, unfiltered)
+        unite(s.trail, unfiltered.trail, candidates)
+        drop(candidates, item)
+        choose(rule, item, candidates, chosen.shape[1], vectors, chosen[i])
+
+
+@jit_inline
+def with_room(s: Scratch, candidates: int) -> Scratch:
+    """The same, with a pool of so many of its places."""
+    pool = Pool(s.pool.distances[:candidates], s.pool.ids[:candidates], s.pool.state, s.pool.limit)
+    return Scratch(s.marks, pool, s.trail, s.fresh, s.frontier)
+
+
+@jit
+def unite(one: Pool, other: Pool, out: Pool) -> None:
+    """The nearest of two pools, each item once, into another."""
+    clear(out)
+    i = j = 0
+    while i < size(one) or j < size(other):
+        pool, place = one, i
+        if i == size(one) or (j < size(other) and _comes_before(other, j, one, i)):
+            pool, place = other, j
+            j += 1
+        else:
+            if j < size(other) and item_at(other, j) == item_at(one, i):
+                j += 1
+            i += 1
+        offer(out, pool.distances[place], item_at(pool, place))
+
+
+@jit_inline
+def _comes_before(pool: Pool, place: int, other: Pool, j: int) -> bool:
+    one, two = pool.distances[place], other.distances[j]
+    return bool(one < two or (one == two and item_at(pool, place) < item_at(other, j)))
