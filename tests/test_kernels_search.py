@@ -8,7 +8,7 @@ import reference_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fannsbench.kernels.pool import Pool, item_at, size
+from fannsbench.kernels.pool import Pool, item_at, offer, size
 from fannsbench.kernels.search import (
     Bitmap,
     Scratch,
@@ -21,8 +21,10 @@ from fannsbench.kernels.search import (
     enter,
     enter_matching,
     neighbours,
+    rescore,
     scan,
 )
+from fannsbench.kernels.space import halves_of
 
 
 def random_graph(seed: int, n: int, degree: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
@@ -97,6 +99,25 @@ def test_scan_keeps_the_nearest():
         items, pool = rng.permutation(50)[:count].astype(np.int32), Pool.of(7)
         assert scan(vectors, query, items, pool) == count
         assert content(pool) == sorted((reference_graphs.squared(query, vectors[v]), v) for v in items)[:7]
+
+
+def test_what_a_coarse_space_found_is_put_in_order():
+    vectors, _, rng = random_graph(2, 50, 1)
+    vectors = vectors * 1e4  # beyond what half precision holds
+    query = (rng.integers(0, 4, 16) * 1e4).astype(np.float32)
+    halves = halves_of(vectors)
+    assert np.abs(halves.vectors.view(np.float16)).max() <= 1
+    coarse, exact = Pool.of(20), Pool.of(20)
+    items = np.arange(50, dtype=np.int32)
+    scan(halves.vectors, query * halves.scale, items, coarse)
+    scan(vectors, query, items, exact)
+    far = np.array([distance for distance, _ in content(coarse)]) / halves.scale**2
+    np.testing.assert_allclose(far, [distance for distance, _ in content(exact)], rtol=0.02)
+    pool = Pool.of(20)
+    for distance, item in content(exact):
+        offer(pool, np.float32(-distance), item)
+    assert rescore(vectors, query, pool) == 20
+    assert content(pool) == content(exact)
 
 
 def test_a_workspace_is_nobody_elses_while_it_is_open():

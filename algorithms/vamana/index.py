@@ -19,7 +19,9 @@ from fannsbench.kernels.search import (
     begin,
     best_first,
     enter,
+    rescore,
 )
+from fannsbench.kernels.space import Halves, halves_of
 from fannsbench.vectors import blocks
 
 MOST_CANDIDATES = 750
@@ -50,30 +52,39 @@ def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads:
     order = np.random.default_rng([seed, n]).permutation(n).astype(np.int32)
     order = np.r_[np.int32(start), order[order != start]]
     graph = Vamana(np.full((n, R), -1, np.int32), order[:1].copy())
-    rule = RobustPrune(np.float32(alpha))
+    rule, halves = RobustPrune(np.float32(alpha)), halves_of(vectors)
     workspaces = Workspaces(lambda: Scratch.of(n, L, R, trail=MOST_CANDIDATES))
 
     def find(items: np.ndarray, chosen: np.ndarray) -> None:
         with workspaces.one() as scratch:
-            _find_links(graph, rule, vectors, items, scratch, chosen)
+            _find_links(graph, rule, vectors, halves, items, scratch, chosen)
 
     for batch in prefix_doubling(1, n, n):
-        insert(order[batch.start : batch.stop], find, rule, vectors, graph.links, threads)
+        insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
     connect(graph.links, vectors, start, L)
     return graph
 
 
 @jit
 def _find_links(
-    graph: Vamana, rule: RobustPrune, vectors: np.ndarray, items: np.ndarray, s: Scratch, chosen: np.ndarray
+    graph: Vamana,
+    rule: RobustPrune,
+    vectors: np.ndarray,
+    halves: Halves,
+    items: np.ndarray,
+    s: Scratch,
+    chosen: np.ndarray,
 ) -> None:
     """Choose neighbours of items that are not linked yet among those that a search for them expands."""
-    graph, vectors, s, chosen = borrowed(graph), borrowed(vectors), borrowed(s), borrowed(chosen)
+    graph, vectors, halves = borrowed(graph), borrowed(vectors), borrowed(halves)
+    s, chosen = borrowed(s), borrowed(chosen)
     for i in range(items.size):
         vector = vectors[items[i]]
+        coarse = vector * halves.scale
         begin(s)
-        enter(vectors, vector, graph.start[0], s)
-        best_first(Table(graph.links), vectors, vector, s)
+        enter(halves.vectors, coarse, graph.start[0], s)
+        best_first(Table(graph.links), halves.vectors, coarse, s)
+        rescore(vectors, vector, s.trail)
         choose(rule, items[i], s.trail, chosen.shape[1], vectors, chosen[i])
 
 

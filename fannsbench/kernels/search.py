@@ -198,7 +198,7 @@ def expand_matching(
     """One step of `best_first_matching`: what the node leads to enters the frontier, as far as it is nearer
     than the last in the pool, and the pool if it matches too. Returns how many distances it computed."""
     pool, frontier, marks, fresh = s.pool, s.frontier, s.marks, s.fresh
-    count = neighbours(graph, node, marks, fresh)
+    count: int = neighbours(graph, node, marks, fresh)
     for i in range(min(AHEAD, count)):
         prefetch(vectors, fresh[i])
     for i in range(count):
@@ -217,7 +217,7 @@ def expand_matching(
 def rescore(vectors: np.ndarray, query: np.ndarray, pool: Pool) -> int:
     """Put in order by their distances here what was found by those of a coarser space. Returns how many."""
     vectors, query, pool = borrowed(vectors), borrowed(query), borrowed(pool)
-    filled = size(pool)
+    filled: int = size(pool)
     clear(pool)
     for place in range(filled):  # those before it are in order, and those from it on are yet to come
         item = item_at(pool, place)
