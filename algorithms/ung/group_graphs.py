@@ -1,0 +1,143 @@
+"""A Vamana graph for every group, all built at the same time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fannsbench.kernels import jit
+from fannsbench.kernels.borrow import borrowed
+from fannsbench.kernels.insert import insert, prefix_doubling
+from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.prune import RobustPrune, choose
+from fannsbench.kernels.reach import connect, reached_from
+from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter, rescore
+from fannsbench.kernels.space import Halves
+
+MOST_CANDIDATES = 750
+"""Of a row, before pruning (DiskANN's code)."""
+
+
+def link_groups(
+    vectors: np.ndarray,
+    halves: Halves,
+    starts: np.ndarray,
+    R: int,  # noqa: N803
+    L: int,  # noqa: N803
+    alpha: float,
+    seed: int,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Links (n, R) int32, -1 padded, of rows to rows of their group, and each group's entry (G,) int32.
+
+    vectors (n, D), also as halves; group g is the rows starts[g]..starts[g + 1]. A group of at most R rows is
+    a complete graph that is entered at its first row; a larger one is a graph as `vamana` builds it, entered
+    at its medoid. Their batches are inserted together: first those of all groups, then the second ones, ...
+    """
+    n = len(vectors)
+    links = np.full((n, R), -1, np.int32)
+    entries = starts[:-1].astype(np.int32)
+    sizes = np.diff(starts)
+    for_ranges(len(sizes), threads, lambda first, last: _link_completely(starts, first, last, R, links))
+    large = np.flatnonzero(sizes > R)
+    for_ranges(
+        len(large), threads, lambda first, last: _find_medoids(vectors, starts, large[first:last], entries)
+    )
+    rule = RobustPrune(np.float32(alpha))
+    workspaces = Workspaces(lambda: Scratch.of(n, L, R, trail=MOST_CANDIDATES))
+    entry_of = np.repeat(entries, sizes)
+
+    def find(rows: np.ndarray, chosen: np.ndarray) -> None:
+        with workspaces.one() as scratch:
+            _find_links(Table(links), rule, vectors, halves, rows, entry_of, scratch, chosen)
+
+    for batch in _batches(starts, large, entries, seed):
+        insert(np.sort(batch), find, rule, vectors, links, threads)  # neighbours in memory, one after another
+    lost = np.flatnonzero(~reached_from(links, entries))
+    for g in np.unique(np.searchsorted(starts, lost, side="right") - 1):
+        part = slice(starts[g], starts[g + 1])
+        local = np.where(links[part] >= 0, links[part] - np.int32(part.start), np.int32(-1))
+        connect(local, vectors[part], int(entries[g] - part.start), L)
+        links[part] = np.where(local >= 0, local + np.int32(part.start), np.int32(-1))
+    return links, entries
+
+
+def _batches(starts: np.ndarray, large: np.ndarray, entries: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The rows of the large groups, but for their entries, which come first, in random order."""
+    sizes = np.diff(starts)[large]
+    if not len(large):
+        return []
+    rows = np.concatenate([np.arange(starts[g], starts[g + 1], dtype=np.int32) for g in large])
+    keys = np.random.default_rng([seed, int(starts[-1])]).permutation(len(rows))
+    keys[np.r_[0, np.cumsum(sizes)[:-1]] + entries[large] - starts[large]] = -1
+    rows = rows[np.lexsort((keys, np.repeat(large, sizes)))]
+    turns = {size: _turns(size) for size in set(sizes.tolist())}
+    turn = np.concatenate([turns[size] for size in sizes.tolist()])
+    order = np.argsort(turn, kind="stable")
+    edges = np.cumsum(np.bincount(turn))
+    return np.split(rows[order], edges[:-1])[1:]
+
+
+def _turns(size: int) -> np.ndarray:
+    """In which batch each place of a group's order is; the entry is alone in batch 0."""
+    turns = np.zeros(size, np.int64)
+    for turn, batch in enumerate(prefix_doubling(1, size, size), start=1):
+        turns[batch.start : batch.stop] = turn
+    return turns
+
+
+@jit
+def _link_completely(starts: np.ndarray, first: int, last: int, most: int, links: np.ndarray) -> None:
+    for g in range(first, last):
+        if starts[g + 1] - starts[g] > most:
+            continue
+        for row in range(starts[g], starts[g + 1]):
+            place = 0
+            for other in range(starts[g], starts[g + 1]):
+                if other != row:
+                    links[row, place] = other
+                    place += 1
+
+
+@jit
+def _find_medoids(vectors: np.ndarray, starts: np.ndarray, groups: np.ndarray, entries: np.ndarray) -> None:
+    """The row nearest to the mean of each group, of equally near ones the lowest."""
+    width = vectors.shape[1]
+    mean = np.empty(width, np.float64)
+    for g in groups:
+        mean[:] = 0
+        for row in range(starts[g], starts[g + 1]):
+            for i in range(width):
+                mean[i] += vectors[row, i]
+        mean /= starts[g + 1] - starts[g]
+        nearest = np.inf
+        for row in range(starts[g], starts[g + 1]):
+            distance = 0.0
+            for i in range(width):
+                difference = vectors[row, i] - mean[i]
+                distance += difference * difference
+            if distance < nearest:
+                nearest = distance
+                entries[g] = row
+
+
+@jit
+def _find_links(
+    graph: Table,
+    rule: RobustPrune,
+    vectors: np.ndarray,
+    halves: Halves,
+    rows: np.ndarray,
+    entry_of: np.ndarray,
+    s: Scratch,
+    chosen: np.ndarray,
+) -> None:
+    graph, vectors, halves = borrowed(graph), borrowed(vectors), borrowed(halves)
+    s, chosen = borrowed(s), borrowed(chosen)
+    for i in range(rows.size):
+        vector = vectors[rows[i]]
+        coarse = vector * halves.scale
+        begin(s)
+        enter(halves.vectors, coarse, entry_of[rows[i]], s)
+        best_first(graph, halves.vectors, coarse, s)
+        rescore(vectors, vector, s.trail)
+        choose(rule, rows[i], s.trail, chosen.shape[1], vectors, chosen[i])
