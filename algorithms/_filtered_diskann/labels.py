@@ -117,7 +117,7 @@ def _has_one_of_codes(test: HasOneOfCodes, item: int) -> bool:
 
 @accepts.register(Holds)
 def _holds(test: Holds, item: int) -> bool:
-    return bool(test.labels.bits[item] & test.bit) and is_in(test.labels, item, test.wanted)
+    return bool(test.labels.bits[item] & test.bit) and _is_in(test.labels, item, test.wanted)
 
 
 @accepts.register(HoldsOneOf)
@@ -126,7 +126,7 @@ def _holds_one_of(test: HoldsOneOf, item: int) -> bool:
 
 
 @jit_inline
-def is_in(labels: Sets, item: int, wanted: int) -> bool:
+def _is_in(labels: Sets, item: int, wanted: int) -> bool:
     for place in range(labels.starts[item], labels.starts[item + 1]):
         if labels.codes[place] >= wanted:
             return bool(labels.codes[place] == wanted)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithms._filtered_diskann.labels import OneEach, Sets, is_in
+from fannsbench.algorithms._filtered_diskann.labels import OneEach, Sets
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.dispatch import by_type
 from fannsbench.kernels.pool import Pool
@@ -35,14 +35,20 @@ def _includes_set(labels: Sets, one: int, other: int, node: int, shared_alone: b
             return True
     elif needed & ~labels.bits[one]:
         return False
-    place, last = labels.starts[one], labels.starts[one + 1]
+    codes, place, last = labels.codes, labels.starts[one], labels.starts[one + 1]
+    of_node, end = labels.starts[node], labels.starts[node + 1]
     for i in range(labels.starts[other], labels.starts[other + 1]):
-        label = labels.codes[i]
-        if shared_alone and not is_in(labels, node, label):
-            continue
-        while place < last and labels.codes[place] < label:
+        label = codes[i]
+        if shared_alone:
+            while of_node < end and codes[of_node] < label:
+                of_node += 1
+            if of_node == end:
+                return True
+            if codes[of_node] != label:
+                continue
+        while place < last and codes[place] < label:
             place += 1
-        if place == last or labels.codes[place] != label:
+        if place == last or codes[place] != label:
             return False
     return True
 
