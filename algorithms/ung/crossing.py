@@ -29,7 +29,7 @@ def cross_edges(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sources and targets, (E,) int32 each, ascending: from each row to the delta nearest among all groups
     that its group leads to (rule 1), and (rule 2)
-    - "nearest": to each row from the nearest among all groups that lead to its group;
+    - "nearest": to each row from the nearest in each of the groups that lead to its group;
     - "paper": as many more as an edge between groups is short of delta;
     - "code": as many only if it has none."""
     n = len(vectors)
@@ -37,10 +37,19 @@ def cross_edges(
     sizes = np.diff(starts)
     group_of = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
-    def nearest(graph: Navigating, count: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.flatnonzero(np.diff(graph.starts)[group_of]).astype(np.int32)
-        rows = np.concatenate([rows[part::threads] for part in range(threads)])  # as hard for each thread
-        found = np.full((len(rows), count), -1, np.int32)
+    def nearest(graph: Navigating, count: int, each: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, and the nearest to them in the groups that theirs leads to: in all, or in each."""
+        degrees = np.diff(graph.starts)[group_of]
+        rows = np.flatnonzero(degrees)
+        first, last = graph.starts[group_of[rows]], graph.starts[group_of[rows] + 1]
+        if each:
+            ends = np.cumsum(degrees[rows])
+            rows = np.repeat(rows, degrees[rows])
+            first = np.repeat(first - ends + (last - first), last - first) + np.arange(len(rows))
+            last = first + 1
+        tasks = np.stack([rows, first, last], axis=1)
+        tasks = np.concatenate([tasks[part::threads] for part in range(threads)])  # as hard for each thread
+        found = np.full((len(tasks), count), -1, np.int32)
 
         def some(first: int, last: int) -> None:
             with workspaces.one() as scratch:
@@ -49,21 +58,20 @@ def cross_edges(
                     vectors,
                     starts,
                     entries,
-                    graph,
-                    rows[first:last],
-                    group_of,
+                    graph.groups,
+                    tasks[first:last],
                     scratch,
                     Pool.of(count),
                     found[first:last],
                 )
 
-        for_ranges(len(rows), threads, some)
+        for_ranges(len(tasks), threads, some)
         places, which = np.nonzero(found >= 0)
-        return rows[places], found[places, which]
+        return tasks[places, 0], found[places, which]
 
-    out, into = nearest(navigating, delta)
+    out, into = nearest(navigating, delta, each=False)
     if rule2 == "nearest":
-        reached, by = nearest(reversed_edges(navigating), 1)
+        reached, by = nearest(reversed_edges(navigating), 1, each=True)
     else:
         by, reached = _top_up(vectors, starts, navigating, group_of, out, into, delta, rule2 == "paper")
     pairs = np.unique(np.r_[out, by].astype(np.int64) * n + np.r_[into, reached])
@@ -76,21 +84,19 @@ def _nearest_in_groups(
     vectors: np.ndarray,
     starts: np.ndarray,
     entries: np.ndarray,
-    navigating: Navigating,
-    rows: np.ndarray,
-    group_of: np.ndarray,
+    groups: np.ndarray,
+    tasks: np.ndarray,
     s: Scratch,
     nearest: Pool,
     found: np.ndarray,
 ) -> None:
-    """The nearest rows in all groups that the group of each of the rows leads to."""
+    """tasks (t, 3) int64: a row, and between which places of `groups` are those it is to find the nearest
+    in."""
     graph, vectors, s, nearest = borrowed(graph), borrowed(vectors), borrowed(s), borrowed(nearest)
-    for i in range(rows.size):
-        vector = vectors[rows[i]]
-        group = group_of[rows[i]]
+    for i in range(tasks.shape[0]):
+        vector = vectors[tasks[i, 0]]
         clear(nearest)
-        for edge in range(navigating.starts[group], navigating.starts[group + 1]):
-            other = navigating.groups[edge]
+        for other in groups[tasks[i, 1] : tasks[i, 2]]:
             if starts[other + 1] - starts[other] <= SCANNED:
                 for row in range(starts[other], starts[other + 1]):
                     offer(nearest, squared_distance(vector, vectors, row), row)
@@ -113,8 +119,9 @@ def _top_up(
     delta: int,
     always: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sources and targets of more cross edges: from the first rows of a group to the delta / 2 nearest in
-    another one, until those two have delta edges, if they have none yet, or always."""
+    """Sources and targets of more cross edges, until a group and another have delta: from the first rows of
+    the group to the delta / 2 nearest in the other, if there is no edge yet; or, `always`, to all that it
+    takes."""
     total = len(starts) - 1
     groups = np.repeat(np.arange(total), np.diff(navigating.starts))
     edges = groups * total + navigating.groups
@@ -124,7 +131,8 @@ def _top_up(
     held[order[np.searchsorted(edges[order], crossed)]] = numbers
     short = np.flatnonzero(held < (delta if always else 1))
     pairs = np.sort(out.astype(np.int64) * len(vectors) + into)
-    added = np.empty((len(short) * (delta + max(1, delta // 2)), 2), np.int32)
+    at_once = delta if always else max(1, delta // 2)
+    added = np.empty((len(short) * (delta + at_once), 2), np.int32)
     count = _add_edges(
         vectors,
         starts,
@@ -132,7 +140,7 @@ def _top_up(
         pairs,
         delta,
         added,
-        Pool.of(max(1, delta // 2)),
+        Pool.of(at_once),
     )
     return added[:count, 0], added[:count, 1]
 
@@ -164,5 +172,5 @@ def _add_edges(
             for place in range(size(nearest)):
                 added[count, 0], added[count, 1] = row, item_at(nearest, place)
                 count += 1
-            held += size(nearest)
+                held += 1
     return count

@@ -15,7 +15,7 @@ groups that its own leads to. Not as the authors' code:
 - Groups are built in batches, all at the same time (see `vamana`), so large groups use all threads too. What
   a walk from a group's entry does not come to is linked in afterwards.
 - Cross edges into groups of up to 1000 items are the exact nearest. Besides them every item gets an edge from
-  the nearest in the groups that lead to its own (`rule2 = "nearest"`), so all that matches can be reached.
+  the nearest in each group that leads to its own (`rule2 = "nearest"`), so all that matches can be reached.
   The authors give the first items of a group edges to groups that got none (`"code"`, which for delta = 1
   adds 1, not 0), the paper to all that got fewer than delta (`"paper"`).
 - Items without labels are a group, without cross edges: matches of no filter begin there.

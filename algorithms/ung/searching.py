@@ -165,8 +165,12 @@ def _begins_in_groups(
 
     In each of the minimal groups that match, and at sigma rows in all, or (not `spread`) at the first sigma
     of each group, as the authors' code does."""
-    found = first_supersets(trie, nodes, -1, work.candidates)
+    labelless = trie.groups_before[1] > 0 and nodes.size > 0 and nodes[0] == 0  # group 0 has no cross edges
+    found = first_supersets(trie, nodes, 0 if labelless else -1, work.candidates)
     found = keep_minimal(groups, work.signatures, work.candidates[:found])
+    if labelless:
+        work.candidates[found] = 0
+        found += 1
     count = 0
     for g in work.candidates[:found]:
         work.begins[count] = index.entries[g]
