@@ -185,6 +185,7 @@ def _find(
 
 @jit
 def with_room(array: np.ndarray, used: int, more: int) -> np.ndarray:
+    """The array, of which so much is used, or a larger copy if no more fits."""
     if used + more <= array.size:
         return array
     larger = np.empty(2 * (used + more), array.dtype)
