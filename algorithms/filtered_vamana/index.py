@@ -22,7 +22,8 @@ from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import drop, insert, prefix_doubling
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose
-from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter
+from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter, rescore
+from fannsbench.kernels.space import Halves, halves_of
 from fannsbench.vectors import slices
 
 DRAWS = 25
@@ -51,7 +52,7 @@ def build(
     first = np.isin(order, entries)
     order = np.r_[np.int32(start), order[first & (order != start)], order[~first]]
     graph = Labelled(np.full((n, R), -1, np.int32), order[:1].copy(), label_starts)
-    rule = FilteredRobustPrune(np.float32(alpha), labels, gate == "paper")
+    rule, halves = FilteredRobustPrune(np.float32(alpha), labels, gate == "paper"), halves_of(vectors)
     most = max(L, most_labels(labels))
     workspaces = Workspaces(
         lambda: (
@@ -67,6 +68,7 @@ def build(
                 graph,
                 rule,
                 vectors,
+                halves,
                 items,
                 L,
                 unfiltered_candidates,
@@ -77,7 +79,7 @@ def build(
             )
 
     for batch in prefix_doubling(1, n, n):
-        insert(order[batch.start : batch.stop], find, rule, vectors, graph.links, threads)
+        insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
     connect_labels(graph, labels, postings, vectors, L)
     if isinstance(labels, OneEach):
         own_labels_first(labels.codes, graph.links)
@@ -125,6 +127,7 @@ def _find_links(
     graph: Labelled,
     rule: FilteredRobustPrune,
     vectors: np.ndarray,
+    halves: Halves,
     items: np.ndarray,
     L: int,  # noqa: N803
     unfiltered_candidates: bool,
@@ -145,19 +148,21 @@ def _find_links(
     for i in range(items.size):
         item = items[i]
         vector = vectors[item]
+        coarse = vector * halves.scale
         own = labels_at(rule.labels, item)
         s = with_room(filtered, max(L, own.size))
         begin(s)
         for label in own:
             if label >= 0:
-                enter(vectors, vector, graph.label_starts[label], s)
-        best_first(Matching(graph.links, with_one_of(rule.labels, own)), vectors, vector, s)
+                enter(halves.vectors, coarse, graph.label_starts[label], s)
+        best_first(Matching(graph.links, with_one_of(rule.labels, own)), halves.vectors, coarse, s)
         begin(unfiltered)
         if unfiltered_candidates or size(s.pool) == 0:
-            enter(vectors, vector, graph.start[0], unfiltered)
-            best_first(Table(graph.links), vectors, vector, unfiltered)
+            enter(halves.vectors, coarse, graph.start[0], unfiltered)
+            best_first(Table(graph.links), halves.vectors, coarse, unfiltered)
         unite(s.trail, unfiltered.trail, candidates)
         drop(candidates, item)
+        rescore(vectors, vector, candidates)
         choose(rule, item, candidates, chosen.shape[1], vectors, chosen[i])
 
 

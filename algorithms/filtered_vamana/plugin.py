@@ -18,6 +18,7 @@ parts of a label are cut off. Not as DiskANN's code:
   they have links, a search for their label finds nothing else. So the graph depends neither on the number of
   threads nor on the order of the data.
 - A list never holds more than R links, and is pruned when it would.
+- The searches of a build compare in half precision; what they find is compared exactly.
 - Items that pruning has cut off from where the search for one of their labels begins are linked in again.
 - One of several labels is sought by a search for each, not by one for all: that loses labels whose entry is
   far from the query.
