@@ -73,13 +73,14 @@ def search_matching(
 
 
 def heuristic(node: int, candidates: Sequence[int], degree: int, vectors: np.ndarray) -> list[int]:
-    """Algorithm 4 of HNSW, by its words; fewer candidates than the degree are all kept."""
+    """Algorithm 4 of HNSW, but copies of one kept fall; fewer candidates than the degree are all kept."""
     ordered = sorted((squared(vectors[node], vectors[v]), v) for v in candidates)
     if len(ordered) < degree:
         return [v for _, v in ordered]
     kept: list[int] = []
     for distance, v in ordered:
-        if len(kept) < degree and all(distance < squared(vectors[v], vectors[r]) for r in kept):
+        between = [squared(vectors[v], vectors[r]) for r in kept]
+        if len(kept) < degree and all(each and each >= distance for each in between):
             kept.append(v)
     return kept
 

@@ -9,8 +9,7 @@ Not as hnswlib:
 - Items are inserted in batches, in an order drawn from the seed, the highest layers first. So the graph
   depends neither on the number of threads nor on the order of the data.
 - Items that pruning has cut off are linked in again at the end.
-- Of two candidates at the same distance, one falls (as in the paper): many copies of a vector do not end up
-  linked to one another alone.
+- Of the copies of a vector, an item links to one: many copies do not end up linked to one another alone.
 
 Filtered search: `filtering = "in"` walks all items and keeps the matches, as hnswlib's filter, and cannot
 stop before ef of them are found; `"post"` fetches more and more of the nearest items, as the plugin `hnsw`.

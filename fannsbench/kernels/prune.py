@@ -28,8 +28,8 @@ def choose(rule: Any, node: int, candidates: Pool, degree: int, vectors: np.ndar
 
 class Heuristic(NamedTuple):
     """HNSW's selection (Malkov and Yashunin, TPAMI 2020, algorithm 4), which is that of a relative
-    neighbourhood graph: a candidate is kept if it is nearer to the node than to every one kept before. Fewer
-    candidates than `degree` are all kept, as in hnswlib."""
+    neighbourhood graph: a candidate falls if it is nearer to one kept before than to the node, or a copy of
+    that one. Fewer candidates than `degree` are all kept, as in hnswlib."""
 
 
 @choose.register(Heuristic)
@@ -47,7 +47,8 @@ def _by_heuristic(
         stands = True
         if not keeps_all:
             for other in range(kept):
-                if squared_distance(vectors[item], vectors, out[other]) <= distance:
+                between = squared_distance(vectors[item], vectors, out[other])
+                if between < distance or between == 0:
                     stands = False
                     break
         if stands:
