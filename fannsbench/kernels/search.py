@@ -32,6 +32,8 @@ from fannsbench.kernels.space import prefetch, squared_distance
 
 AHEAD = 4
 """Rows are asked for so many items before their turn: more at once than memory can fetch only stall."""
+NO_END = 2**62
+"""More distances than any search computes."""
 
 
 class Table(NamedTuple):
@@ -172,9 +174,12 @@ def enter_matching(filter_: Any, vectors: np.ndarray, query: np.ndarray, item: i
 
 
 @jit
-def best_first_matching(graph: Any, filter_: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -> int:
+def best_first_matching(
+    graph: Any, filter_: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch, most: int = NO_END
+) -> int:
     """Walk all items, and keep those in the pool that match, until it is full and nothing nearer than its
-    last is left. Returns how many distances it computed. As hnswlib's filtered search."""
+    last is left, or more distances than `most` were computed. Returns how many were. As hnswlib's filtered
+    search."""
     graph, filter_, vectors, query, s = (
         borrowed(graph),
         borrowed(filter_),
@@ -183,7 +188,7 @@ def best_first_matching(graph: Any, filter_: Any, vectors: np.ndarray, query: np
         borrowed(s),
     )
     computed = 0
-    while s.frontier.size[0]:
+    while s.frontier.size[0] and computed <= most:
         nearest, node = pop(s.frontier)
         if nearest > s.pool.limit[0]:
             break

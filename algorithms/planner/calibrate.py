@@ -1,0 +1,196 @@
+"""Recall and cost of the graph's plans by selectivity, measured on held-out items when an index is built.
+
+The held-out items are taken out of a copy of the lowest layer's lists and of the filters, so a walk finds
+neither them nor its way through them; they are chosen among those that no higher layer holds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fannsbench.algorithms.hnsw_native.index import Layers
+from fannsbench.algorithms.planner.costs import IN, POST, Calibration, K, Units, patience, scan_cost
+from fannsbench.algorithms.planner.walks import walk
+from fannsbench.kernels import jit, refine
+from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.quantised import Quantised
+from fannsbench.kernels.search import Scratch, Workspaces
+
+QUERIES = 256
+SHARE = 20
+"""At most one in so many items is held out."""
+FILTERS = 16
+"""Orders of the items: those before a place match, at every selectivity. Half of the orders are drawn, half
+are by one dimension of the vectors, which gives filters that keep a query's surroundings, or none of them."""
+STEP = 2**0.5
+"""Between selectivities, and between sizes of the pool."""
+LARGEST_POOL = 1280
+PERFECT = 0.998
+"""A recall from which on larger pools are not tried."""
+
+
+class _Sought(NamedTuple):
+    """Held-out items and what is sought for them at one selectivity."""
+
+    queries: np.ndarray  # (q, D) float32, in the graph's space
+    bitmaps: np.ndarray  # (q, ceil(n / 8)) uint8
+    counts: np.ndarray  # (q,) int64
+    truth: np.ndarray  # (q, K) int32
+
+
+def calibrate(
+    graph: Layers, vectors: np.ndarray, codes: Quantised, unit: Units, seed: int, threads: int
+) -> Calibration:
+    """Of the graph of vectors (n, D), in its space, and the same items as bytes. The same for any number of
+    threads."""
+    n = len(vectors)
+    pools = np.unique(np.rint(K * STEP ** np.arange(15)).astype(np.int64))
+    pools = pools[pools <= min(LARGEST_POOL, n)]
+    held_out = _held_out(graph, n, seed)
+    if not len(held_out) or not len(pools):
+        empty = np.empty((2, 0, 0))
+        return Calibration(np.empty(0), np.empty(0, np.int64), np.empty(0), empty, empty)
+    lowest = graph._replace(links=_without(graph.links, held_out))
+    ranks = _ranks(vectors, codes.vectors.shape[1], held_out, seed)
+    workspaces = Workspaces(lambda: Scratch.of(n, int(pools[-1]), graph.links.shape[1], matching=True))
+    kept, recalls, costs = [], [], []
+    share = 1.0
+    while True:
+        sought = _sought(vectors, codes, ranks, held_out, share, threads)
+        scan = float(scan_cost(sought.counts, n, unit).mean())
+        recall, cost = np.full((2, 2, len(pools)), np.nan)
+        for plan in (IN, POST):
+            for i, pool in enumerate(pools):
+                recall[plan, i], cost[plan, i], walked = _measure(
+                    lowest, vectors, sought, plan, int(pool), unit, workspaces, threads
+                )
+                perfect = recall[plan, i] >= PERFECT and (plan == IN or cost[plan, i] < 2 * walked)
+                if perfect or walked > scan:  # what falls back on scans is perfect too, but may get cheaper
+                    break
+        kept.append(share)
+        recalls.append(recall)
+        costs.append(cost)
+        if not (cost < scan).any() or share * n < K:
+            break
+        share /= STEP
+    unfiltered = np.maximum.accumulate(np.nan_to_num(recalls[0][POST], nan=0.0))
+    return Calibration(np.array(kept), pools, unfiltered, np.stack(recalls, axis=1), np.stack(costs, axis=1))
+
+
+def _held_out(graph: Layers, n: int, seed: int) -> np.ndarray:
+    """(q,) int64, ascending."""
+    above = int(graph.starts[2] - graph.starts[1]) if len(graph.starts) > 2 else len(graph.upper)
+    lowest = np.flatnonzero(graph.place >= max(1, above))
+    drawn = np.random.default_rng([seed, n, 2]).permutation(lowest)[: min(QUERIES, n // SHARE)]
+    return np.sort(drawn)
+
+
+def _without(links: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """links (n, degree), -1 padded, without these items."""
+    out = np.zeros(len(links), bool)
+    out[held_out] = True
+    kept = links.copy()
+    gone = (links >= 0) & out[np.maximum(links, 0)]
+    for row in np.flatnonzero(gone.any(axis=1)):
+        left = links[row, ~gone[row]]
+        kept[row] = -1
+        kept[row, : len(left)] = left
+    return kept
+
+
+def _ranks(vectors: np.ndarray, dimension: int, held_out: np.ndarray, seed: int) -> np.ndarray:
+    """(FILTERS, n) int64: the place of each item in an order, beyond all for those held out."""
+    n = len(vectors)
+    random = np.random.default_rng([seed, n, 3])
+    ranks = np.empty((FILTERS, n), np.int64)
+    for i in range(FILTERS):
+        drawn = random.permutation(n)
+        order = drawn if i % 2 else drawn[np.argsort(vectors[drawn, i // 2 % dimension], kind="stable")]
+        order = order[np.isin(order, held_out, invert=True)]
+        ranks[i] = n
+        ranks[i, order] = np.arange(len(order))
+    return ranks
+
+
+def _sought(
+    vectors: np.ndarray, codes: Quantised, ranks: np.ndarray, held_out: np.ndarray, share: float, threads: int
+) -> _Sought:
+    n, q = len(vectors), len(held_out)
+    matches = max(1, round(share * (n - q)))
+    which = np.arange(q) % FILTERS
+    masks = ranks < matches
+    lists = np.nonzero(masks)[1].astype(np.int32)
+    starts = which * matches
+    truth = np.empty((q, K), np.int32)
+
+    def scan(first: int, last: int) -> None:
+        some = slice(first, last)
+        truth[some], _ = refine.search(
+            codes, codes.vectors[held_out[some]], K, starts[some], starts[some] + matches, lists
+        )
+
+    for_ranges(q, threads, scan)
+    bitmaps = np.packbits(masks, axis=1, bitorder="little")[which]
+    return _Sought(vectors[held_out], bitmaps, np.full(q, matches), truth)
+
+
+def _measure(
+    graph: Layers,
+    vectors: np.ndarray,
+    sought: _Sought,
+    plan: int,
+    pool: int,
+    unit: Units,
+    workspaces: Workspaces,
+    threads: int,
+) -> tuple[float, float, float]:
+    """Mean recall, cost, and cost of the walk alone. A query that finds too few is scanned for, which is
+    exact and costs that too."""
+    q = len(sought.queries)
+    neighbors = np.full((q, K), -1, np.int32)
+    cost = np.zeros(q)
+    most = patience(sought.counts, len(vectors), unit)
+
+    def some(first: int, last: int) -> None:
+        with workspaces.one() as scratch:
+            for j in range(first, last):
+                rows = np.arange(j, j + 1)
+                computed = walk(
+                    plan,
+                    pool,
+                    graph,
+                    vectors,
+                    sought.queries,
+                    rows,
+                    sought.bitmaps,
+                    most,
+                    scratch,
+                    neighbors,
+                )
+                looked = _seen(scratch.marks.searches, scratch.marks.current)
+                cost[j] = computed + unit.looked * max(0, looked - computed)
+
+    for_ranges(q, threads, some)
+    wanted = np.minimum(K, sought.counts)
+    short = np.count_nonzero(neighbors >= 0, axis=1) < wanted
+    walked = float(cost.mean())
+    cost[short] += scan_cost(sought.counts[short], len(vectors), unit)
+    neighbors[short] = sought.truth[short]
+    hits = (neighbors[:, :, None] == sought.truth[:, None, :]) & (neighbors[:, :, None] >= 0)
+    return float((hits.any(axis=2).sum(axis=1) / wanted).mean()), float(cost.mean()), walked
+
+
+@jit
+def _seen(searches: np.ndarray, current: np.ndarray) -> int:
+    """How many items the last search marked."""
+    count = 0
+    for number in searches:
+        count += number == current[0]
+    return count
+
+
+def warm_up() -> None:
+    """Compile what is not compiled by building and searching."""
+    _seen(np.zeros(1, np.uint8), np.zeros(1, np.uint8))

@@ -1,0 +1,250 @@
+"""The planner: what it measures when it is built, what it chooses by, and that its answers are those of the
+strategies."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+
+from fannsbench.algorithm import Items, Metric
+from fannsbench.algorithms.planner import calibrate, costs
+from fannsbench.algorithms.planner.costs import EXACT, IN, POST, Calibration, K
+from fannsbench.algorithms.planner.plugin import Planner
+from fannsbench.algorithms.planner.walks import walk
+from fannsbench.attributes import Attributes, Category, LabelSet, Number
+from fannsbench.filters import BoundFilters, Filter
+from fannsbench.kernels.search import Scratch
+
+N, D, Q = 4000, 16, 30
+FREE = costs.Units(scanned=1e6, listed=0.0, looked=0.0, ranked=0.0)
+"""A scan is never worth it."""
+UNIT = costs.Units(scanned=0.1, listed=0.005, looked=0.05, ranked=80.0)
+
+
+def clustered(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and the cluster of each."""
+    rng = np.random.default_rng(seed)
+    cluster = rng.integers(0, 10, n)
+    centres = np.random.default_rng(99).standard_normal((10, d))
+    return (centres[cluster] + 0.6 * rng.standard_normal((n, d))).astype(np.float32), cluster
+
+
+def items_of(vectors: np.ndarray, cluster: np.ndarray) -> Items:
+    n = len(vectors)
+    rng = np.random.default_rng(5)
+    columns = {
+        "cluster": Category.from_values([str(c) for c in cluster]),
+        "number": Number(rng.permutation(n)),
+        "near": Number(cluster * 1000 + rng.integers(0, 1000, n)),
+        "labels": LabelSet.from_values([{"xyz"[i % 3]} if i % 2 else set() for i in range(n)]),
+    }
+    return Items(vectors, Attributes(columns, n))
+
+
+def built(items: Items, metric: Metric = Metric.EUCLIDEAN, threads: int = 1, **build: int) -> Planner:
+    index = Planner(metric, 0, **({"M": 8, "ef_construction": 50} | build))
+    index.build(items, threads)
+    index.threads = threads
+    index.configure(ef=40)
+    return index
+
+
+@cache
+def data() -> tuple[Items, np.ndarray, np.ndarray]:
+    vectors, cluster = clustered(N, D)
+    queries, of = clustered(Q, D, seed=1)
+    return items_of(vectors, cluster), queries, of
+
+
+@cache
+def index_and_data() -> tuple[Planner, Items, np.ndarray, np.ndarray]:
+    items, queries, of = data()
+    return built(items), items, queries, of
+
+
+def recall(found: np.ndarray, truth: np.ndarray) -> float:
+    pairs = [(set(a[a >= 0]), set(b[b >= 0])) for a, b in zip(found, truth, strict=True)]
+    return float(np.mean([len(a & b) / len(b) if b else 1 for a, b in pairs]))
+
+
+def filters_of(text: str, items: Items, of: np.ndarray) -> BoundFilters:
+    values = {
+        "own": np.array([str(c) for c in of], object),
+        "other": np.array([str((c + 5) % 10) for c in of], object),
+        "low": np.full(len(of), 300),
+    }
+    filter_ = Filter.parse(text)
+    return filter_.bind(items.attributes, {name: values[name] for name in filter_.parameters}, len(of))
+
+
+TEXTS = [
+    "number >= 300",
+    "number < 900",
+    "number < 12",
+    "number < 5",
+    "cluster == $own",
+    "cluster == $other",
+    "near >= 3000",
+    "not cluster == $own",
+    "'x' in labels",
+    "'nothing' in labels",
+    "cluster == $own and number >= $low",
+    "(cluster == $other or 'y' in labels) and not number < 100",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("forced", [None, IN, POST, EXACT])
+def test_recall_under_every_filter_by_every_plan(
+    text: str, forced: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, items, queries, of = index_and_data()
+    filters = filters_of(text, items, of)
+    masks = np.array([filters.mask(j) for j in range(Q)])
+    truth = reference.brute_force(items.vectors, queries, K, "euclidean", masks)[0]
+    if forced is not None:
+
+        def chosen(c: object, ef: int, k: int, counts: np.ndarray, *_: object) -> tuple[np.ndarray, ...]:
+            return np.full(len(counts), forced), np.full(len(counts), 150)
+
+        monkeypatch.setattr(costs, "choose", chosen)
+    index.configure(ef=100)
+    found = index.search(queries, K, index.select(filters))
+    returned = found[found >= 0]
+    assert masks[np.nonzero(found >= 0)[0], returned].all()
+    assert ((found >= 0).sum(axis=1) == np.minimum(K, masks.sum(axis=1))).all()
+    assert recall(found, truth) >= (1.0 if forced == EXACT else 0.9)
+    counters = index.counters()
+    assert sum(counters[f"queries by {plan}"] for plan in costs.PLANS) == Q
+    if forced is not None and masks.sum(axis=1).min() > K:
+        assert counters[f"queries by {costs.PLANS[forced]}"] == Q
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_a_query_alone_is_answered_as_in_a_batch_and_on_any_threads(metric: Metric) -> None:
+    items, queries, of = data()
+    one, several = built(items, metric), built(items, metric, threads=8)
+    for name in one.calibration._fields:
+        assert np.array_equal(
+            getattr(one.calibration, name), getattr(several.calibration, name), equal_nan=True
+        )
+    for text in ("number >= 300", "near >= 3000", "cluster == $own"):
+        filters = filters_of(text, items, of)
+        batch = one.search(queries, K, one.select(filters))
+        for threads in (2, 8):
+            several.threads = threads
+            assert np.array_equal(several.search(queries, K, several.select(filters)), batch)
+        alone = [one.search(queries[j : j + 1], K, one.select(filters[j : j + 1])) for j in range(Q)]
+        assert np.array_equal(np.concatenate(alone), batch)
+    assert np.array_equal(one.search(queries, K, None), several.search(queries, K, None))
+
+
+def test_a_loaded_index_answers_as_the_saved_one(tmp_path: Path) -> None:
+    index, items, queries, of = index_and_data()
+    index.save(tmp_path)
+    loaded = Planner(Metric.EUCLIDEAN, 1, M=8, ef_construction=50)
+    loaded.load(tmp_path, items)
+    for text in TEXTS:
+        filters = filters_of(text, items, of)
+        answers = []
+        for one in (index, loaded):
+            one.configure(ef=20)
+            answers.append(one.search(queries, K, one.select(filters)))
+        assert np.array_equal(*answers)
+
+
+def test_calibration_is_what_a_walk_without_the_held_out_items_gives() -> None:
+    index, items, _, _ = index_and_data()
+    c = index.calibration
+    held_out = calibrate._held_out(index.graph, N, 0)
+    assert len(held_out) == N // calibrate.SHARE
+    links = calibrate._without(index.graph.links, held_out)
+    for row in (0, *held_out[:3], N - 1):
+        kept = [i for i in index.graph.links[row] if i >= 0 and i not in set(held_out.tolist())]
+        assert links[row].tolist() == kept + [-1] * (links.shape[1] - len(kept))
+    mask = np.ones(N, bool)
+    mask[held_out] = False
+    masks = np.tile(mask, (len(held_out), 1))
+    truth = reference.brute_force(items.vectors, items.vectors[held_out], K, "euclidean", masks)[0]
+    found = np.full((len(held_out), K), -1, np.int32)
+    pool = int(c.pools[2])
+    scratch = Scratch.of(N, pool, links.shape[1], matching=True)
+    graph = index.graph._replace(links=links)
+    rows = np.arange(len(held_out))
+    computed = walk(
+        POST, pool, graph, index.vectors, index.vectors[held_out], rows, None, None, scratch, found
+    )
+    assert not np.isin(found, held_out).any()
+    assert c.unfiltered[2] == pytest.approx(recall(found, truth))
+    assert c.cost[POST, 0, 2] >= computed / len(held_out)
+    measured = c.cost[np.isfinite(c.cost)]
+    assert (measured > 0).all()
+    assert (np.diff(c.unfiltered) >= 0).all()
+    assert (np.diff(c.selectivities) < 0).all()
+
+
+def calibration() -> Calibration:
+    """Pools 10, 20, 40; unfiltered recall 0.8, 0.9, 0.95; at half the items in- is better, post- dearer."""
+    recall = np.full((2, 2, 3), np.nan)
+    cost = np.full((2, 2, 3), np.nan)
+    recall[IN] = [[0.8, 0.9, 0.95], [0.9, 0.95, 1.0]]
+    cost[IN] = [[300, 500, 900], [600, 1000, 1800]]
+    recall[POST] = [[0.8, 0.9, 0.95], [0.99, 0.5, 0.95]]
+    cost[POST] = [[300, 500, 800], [5000, 700, 900]]
+    return Calibration(np.array([1.0, 0.5]), np.array([10, 20, 40]), np.array([0.8, 0.9, 0.95]), recall, cost)
+
+
+def test_the_cheapest_plan_with_the_recall_is_chosen() -> None:
+    n = 1000
+    plans, pools = costs.choose(calibration(), 20, K, np.array([1000, 500, 499, 0]), n, FREE)
+    assert plans.tolist() == [IN, IN, EXACT, EXACT]
+    assert pools.tolist() == [20, 10, 0, 0]
+    plans, pools = costs.choose(calibration(), 40, K, np.array([1000, 500]), n, FREE)
+    assert plans.tolist() == [POST, POST]
+    assert pools.tolist() == [40, 40]
+    plans, pools = costs.choose(calibration(), 40, 20, np.array([500]), n, FREE)  # as 20 for half as many
+    assert (plans.tolist(), pools.tolist()) == ([IN], [20])
+    plans, _ = costs.choose(calibration(), 20, K, np.array([1000, 500]), n, UNIT)
+    assert plans.tolist() == [EXACT, EXACT]
+
+
+def test_a_recall_that_is_not_reached_means_a_scan() -> None:
+    c = calibration()
+    c.recall[:, 1] = 0.7
+    plans, _ = costs.choose(c, 20, K, np.array([1000, 999, 500]), 1000, FREE)
+    assert plans.tolist() == [IN, EXACT, EXACT]
+
+
+def test_small_or_equal_items() -> None:
+    equal = np.ones((300, 3), np.float32)
+    for vectors in (np.ones((1, 1), np.float32), clustered(7, 3)[0], equal, clustered(60, 1)[0]):
+        n = len(vectors)
+        items = items_of(vectors, np.zeros(n, int))
+        index = built(items)
+        queries = vectors[:2].copy()
+        truth = reference.brute_force(vectors, queries, 3, "euclidean")[0]
+        for text in ("number >= 0", "near >= 0", "cluster == '0'"):
+            filters = Filter.parse(text).bind(items.attributes, {}, len(queries))
+            found = index.search(queries, 3, index.select(filters))
+            assert ((found >= 0) == (truth >= 0)).all()
+            if vectors is not equal:
+                assert recall(found, truth) == 1
+        nothing = Filter.parse("number < 0").bind(items.attributes, {}, len(queries))
+        assert (index.search(queries, 3, index.select(nothing)) == -1).all()
+        assert ((index.search(queries, 3, None) >= 0) == (truth >= 0)).all()
+
+
+def test_many_dimensions() -> None:
+    vectors, cluster = clustered(400, 4096)
+    items = items_of(vectors, cluster)
+    index = built(items)
+    filters = Filter.parse("number >= 100").bind(items.attributes, {}, 3)
+    found = index.search(vectors[:3].copy(), 1, index.select(filters))
+    numbers = items.attributes["number"]
+    for j in range(3):
+        if numbers.value(j) >= 100:
+            assert found[j, 0] == j
