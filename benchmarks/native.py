@@ -63,6 +63,8 @@ METHODS = [
     Method("filtered-vamana", "filtered-vamana", ["em", "emis"], {"R": 64, "L": 100}),
     Method("stitched-vamana", "stitched-vamana", ["em", "emis"]),
     Method("ung (R 32, L 100)", "ung", ["em", "emis", "mem", "memis"], {"R": 32, "L": 100}),
+    Method("ung, scan 100", "ung", ["emis"], {"R": 32, "L": 100, "scan": 100}),
+    Method("ung, branches", "ung", ["emis", "memis"], {"R": 32, "L": 100, "branch": 2000}),
     Method("serf (32, 500)", "serf", ["r", "r-correlated", "mr"], {"index_k": 32, "ef_max": 500}),
     Method("exact", "exact", ["none", *FILTERED]),
     Method("exact-int8", "exact-int8", ["none", *FILTERED]),

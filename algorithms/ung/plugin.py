@@ -22,7 +22,8 @@ groups that its own leads to. Not as the authors' code:
 - A search begins at sigma items spread over all that matches (`entries = "spread"`); the authors' at the
   first sigma of each entry group (`"first"`).
 - Queries with at most scan * ef matches, and those whose walk finds fewer than min(k, matches), are answered
-  exactly; matches are a few ranges of rows. Like the authors' with scan = 0, but for the latter.
+  exactly; matches are a few ranges of rows. Like the authors' with scan = 0, but for the latter. With many
+  small sets more pays: a walk of them finds little.
 - Items lie in memory in order of their groups.
 
 Where sets are many and small (ancestors in WordNet: 21,627 sets of 117,659 items), edges to larger sets
