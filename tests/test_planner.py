@@ -11,18 +11,18 @@ import pytest
 import reference
 
 from fannsbench.algorithm import Items, Metric
+from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms.planner import calibrate, costs
 from fannsbench.algorithms.planner.costs import EXACT, IN, POST, Calibration, K
 from fannsbench.algorithms.planner.plugin import Planner
-from fannsbench.algorithms.planner.walks import walk
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.kernels.search import Scratch
 
 N, D, Q = 4000, 16, 30
-FREE = costs.Units(scanned=1e6, listed=0.0, looked=0.0, ranked=0.0)
+FREE = costs.Units(scanned=1e6, listed=0.0, marked=0.0, looked=0.0, ranked=0.0)
 """A scan is never worth it."""
-UNIT = costs.Units(scanned=0.1, listed=0.005, looked=0.05, ranked=80.0)
+UNIT = costs.Units(scanned=0.1, listed=0.005, marked=0.001, looked=0.05, ranked=80.0)
 
 
 def clustered(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +108,8 @@ def test_recall_under_every_filter_by_every_plan(
     truth = reference.brute_force(items.vectors, queries, K, "euclidean", masks)[0]
     if forced is not None:
 
-        def chosen(c: object, ef: int, k: int, counts: np.ndarray, *_: object) -> tuple[np.ndarray, ...]:
-            return np.full(len(counts), forced), np.full(len(counts), 150)
+        def chosen(c: costs.Choice, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return np.where(counts > K, forced, EXACT), np.where(counts > K, 150, 0)
 
         monkeypatch.setattr(costs, "choose", chosen)
     index.configure(ef=100)
@@ -175,9 +175,7 @@ def test_calibration_is_what_a_walk_without_the_held_out_items_gives() -> None:
     scratch = Scratch.of(N, pool, links.shape[1], matching=True)
     graph = index.graph._replace(links=links)
     rows = np.arange(len(held_out))
-    computed = walk(
-        POST, pool, graph, index.vectors, index.vectors[held_out], rows, None, None, scratch, found
-    )
+    computed = unfiltered.search(graph, index.vectors, index.vectors[held_out], rows, scratch, found)
     assert not np.isin(found, held_out).any()
     assert c.unfiltered[2] == pytest.approx(recall(found, truth))
     assert c.cost[POST, 0, 2] >= computed / len(held_out)
@@ -198,25 +196,35 @@ def calibration() -> Calibration:
     return Calibration(np.array([1.0, 0.5]), np.array([10, 20, 40]), np.array([0.8, 0.9, 0.95]), recall, cost)
 
 
+def chosen(
+    c: Calibration, ef: int, k: int, counts: list[int], unit: costs.Units
+) -> tuple[list[int], list[int]]:
+    plans, pools = costs.choose(costs.choice(c, ef, k, 1000, unit), np.array(counts))
+    return plans.tolist(), pools.tolist()
+
+
 def test_the_cheapest_plan_with_the_recall_is_chosen() -> None:
-    n = 1000
-    plans, pools = costs.choose(calibration(), 20, K, np.array([1000, 500, 499, 0]), n, FREE)
-    assert plans.tolist() == [IN, IN, EXACT, EXACT]
-    assert pools.tolist() == [20, 10, 0, 0]
-    plans, pools = costs.choose(calibration(), 40, K, np.array([1000, 500]), n, FREE)
-    assert plans.tolist() == [POST, POST]
-    assert pools.tolist() == [40, 40]
-    plans, pools = costs.choose(calibration(), 40, 20, np.array([500]), n, FREE)  # as 20 for half as many
-    assert (plans.tolist(), pools.tolist()) == ([IN], [20])
-    plans, _ = costs.choose(calibration(), 20, K, np.array([1000, 500]), n, UNIT)
-    assert plans.tolist() == [EXACT, EXACT]
+    c = calibration()
+    assert chosen(c, 20, K, [1000, 500, 499, 10, 0], FREE) == ([IN, IN, *3 * [EXACT]], [20, 10, 0, 0, 0])
+    assert chosen(c, 40, K, [1000, 500], FREE) == ([POST, POST], [40, 40])
+    assert chosen(c, 40, 20, [500], FREE) == ([IN], [20])  # as 20 for half as many
+    assert chosen(c, 20, K, [1000, 500], UNIT) == ([EXACT, EXACT], [0, 0])
+    assert chosen(c, 80, K, [1000], FREE) == ([POST], [80])  # beyond what was measured
+
+
+def test_between_selectivities_costs_and_pools_are_between() -> None:
+    c = costs.choice(calibration(), 20, K, 1000, FREE)
+    middle = round(1000 * 0.5**0.5)
+    assert chosen(calibration(), 20, K, [middle], FREE) == ([IN], [15])
+    for scanned, plan in ((549, EXACT), (551, IN)):  # halfway from 500 to 600
+        dearer = c._replace(scanned=0.0, begun=float(scanned))
+        assert costs.choose(dearer, np.array([middle]))[0].tolist() == [plan]
 
 
 def test_a_recall_that_is_not_reached_means_a_scan() -> None:
     c = calibration()
     c.recall[:, 1] = 0.7
-    plans, _ = costs.choose(c, 20, K, np.array([1000, 999, 500]), 1000, FREE)
-    assert plans.tolist() == [IN, EXACT, EXACT]
+    assert chosen(c, 20, K, [1000, 999, 500], FREE)[0] == [IN, EXACT, EXACT]
 
 
 def test_small_or_equal_items() -> None:

@@ -121,5 +121,5 @@ def test_warm_up_compiles_all_that_a_search_runs() -> None:
     postfilter.warm_up()
     selection = PostFilter(below(np.full(Q, 3)), VECTORS.view(np.memmap), Metric.COSINE)
     selection.search(ExactFetch(Metric.COSINE), QUERIES, 8, 4, True)
-    for kernel in (postfilter._keep_matches, postfilter._in_order):
+    for kernel in (postfilter.keep_matches, postfilter._in_order):
         assert len(getattr(kernel, "signatures", ["not compiled"])) == 1

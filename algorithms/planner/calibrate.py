@@ -10,20 +10,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.planner.costs import IN, POST, Calibration, K, Units, patience, scan_cost
-from fannsbench.algorithms.planner.walks import walk
+from fannsbench.algorithms.planner.walks import keep_in_bitmaps, search_matching, with_pool
 from fannsbench.kernels import jit, refine
 from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.quantised import Quantised
 from fannsbench.kernels.search import Scratch, Workspaces
+from fannsbench.kernels.space import squared_distance
 
 QUERIES = 256
 SHARE = 20
 """At most one in so many items is held out."""
-FILTERS = 16
-"""Orders of the items: those before a place match, at every selectivity. Half of the orders are drawn, half
-are by one dimension of the vectors, which gives filters that keep a query's surroundings, or none of them."""
+FILTERS = 15
+"""Orders of the items: those before a place match, at every selectivity. A third of the orders is drawn,
+which gives filters that are independent of the vectors; a third is by one dimension, a third by the distance
+from some item, which gives filters that keep more or less of a query's surroundings, or none."""
 STEP = 2**0.5
 """Between selectivities, and between sizes of the pool."""
 LARGEST_POOL = 1280
@@ -107,11 +110,23 @@ def _ranks(vectors: np.ndarray, dimension: int, held_out: np.ndarray, seed: int)
     ranks = np.empty((FILTERS, n), np.int64)
     for i in range(FILTERS):
         drawn = random.permutation(n)
-        order = drawn if i % 2 else drawn[np.argsort(vectors[drawn, i // 2 % dimension], kind="stable")]
+        key = np.zeros(n, np.float32)
+        if i % 3 == 1:
+            key = vectors[:, i // 3 % dimension]
+        elif i % 3 == 2:
+            _distances(vectors, drawn[0], key)
+        order = drawn[np.argsort(key[drawn], kind="stable")]
         order = order[np.isin(order, held_out, invert=True)]
         ranks[i] = n
         ranks[i, order] = np.arange(len(order))
     return ranks
+
+
+@jit
+def _distances(vectors: np.ndarray, item: int, out: np.ndarray) -> None:
+    """From an item to all."""
+    for other in range(len(vectors)):
+        out[other] = squared_distance(vectors[item], vectors, other)
 
 
 def _sought(
@@ -155,20 +170,16 @@ def _measure(
 
     def some(first: int, last: int) -> None:
         with workspaces.one() as scratch:
+            smaller, found = with_pool(scratch, pool), np.empty((q, pool), np.int32)
             for j in range(first, last):
-                rows = np.arange(j, j + 1)
-                computed = walk(
-                    plan,
-                    pool,
-                    graph,
-                    vectors,
-                    sought.queries,
-                    rows,
-                    sought.bitmaps,
-                    most,
-                    scratch,
-                    neighbors,
-                )
+                row = np.arange(j, j + 1)
+                if plan == IN:
+                    computed = search_matching(
+                        graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
+                    )
+                else:
+                    computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
+                    keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
                 looked = _seen(scratch.marks.searches, scratch.marks.current)
                 cost[j] = computed + unit.looked * max(0, looked - computed)
 
@@ -189,8 +200,3 @@ def _seen(searches: np.ndarray, current: np.ndarray) -> int:
     for number in searches:
         count += number == current[0]
     return count
-
-
-def warm_up() -> None:
-    """Compile what is not compiled by building and searching."""
-    _seen(np.zeros(1, np.uint8), np.zeros(1, np.uint8))

@@ -7,9 +7,12 @@ at build would make two builds of the same seed answer differently.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+
+from fannsbench.kernels import jit
 
 IN, POST = range(2)
 """Plans on the graph: a walk that goes on until its pool is full of matches; one without a filter, of whose
@@ -24,20 +27,31 @@ GIVEN_UP = 0.5
 and filters that keep none of them can have the same number of matches."""
 
 
+STEP = 5
+"""Pools are multiples of it, so that a batch has few sizes."""
+
+
 class Units(NamedTuple):
     """Costs of steps beside that of a distance of a graph walk, which reads a row that no cache holds."""
 
     scanned: float  # bounding a match from its bytes
     listed: float  # looking at an item while the matches are listed
+    marked: float  # looking at an item while a bitmap is made
     looked: float  # looking at an item whose distance is not computed
     ranked: float  # a scan's first and last steps
 
 
 def units(dimension: int) -> Units:
     """A distance takes about 70 + 0.12 d nanoseconds, the bound of a match 3 + 0.024 d: rows of 4 d bytes
-    here and there, and rows of d bytes in ascending order."""
+    here and there, and rows of d bytes in ascending order. The rest depends little on d."""
     distance = 70 + 0.12 * dimension
-    return Units((3 + 0.024 * dimension) / distance, 0.5 / distance, 5 / distance, 8000 / distance)
+    return Units(
+        scanned=(3 + 0.024 * dimension) / distance,
+        listed=0.5 / distance,
+        marked=0.15 / distance,
+        looked=5 / distance,
+        ranked=8000 / distance,
+    )
 
 
 class Calibration(NamedTuple):
@@ -62,45 +76,70 @@ def patience(counts: np.ndarray, n: int, unit: Units) -> np.ndarray:
     return most
 
 
-def choose(
-    calibration: Calibration, ef: int, k: int, counts: np.ndarray, n: int, unit: Units
-) -> tuple[np.ndarray, np.ndarray]:
-    """For queries with counts (q,) matches of n items: plans (q,) and sizes of the pool (q,), int64. Each is
-    the cheapest plan with the recall of an unfiltered search by `ef`.
+class Choice(NamedTuple):
+    """What it takes to choose, for one `ef` and k, by the number of matches among n items."""
 
-    What was measured for K neighbours is taken to hold for k with pools larger by k / K."""
+    n: int
+    k: int
+    kept: np.ndarray  # (m,) float64, descending: selectivities
+    pools: np.ndarray  # (2, m) float64: with which a plan has the recall
+    costs: np.ndarray  # (2, m) float64: what it costs then; inf if it has not
+    scanned: float  # cost of a scan, for each match
+    begun: float  # and for any number of them
+
+
+def choice(c: Calibration, ef: int, k: int, n: int, unit: Units) -> Choice:
+    """Between plans with the recall that an unfiltered search of n items by `ef` has.
+
+    What was measured for K neighbours is taken to hold for k with pools larger by k / K, and what was
+    measured for the largest pool, for larger ones."""
+    m = len(c.selectivities)
+    pools, costs = np.full((2, m), np.inf), np.full((2, m), np.inf)
+    begun = float(scan_cost(np.zeros(1), n, unit)[0])
     wider = max(1.0, k / K)
-    target, pools, costs = _at_recall_of(calibration, ef / wider)
-    scan = scan_cost(counts, n, unit)
-    plans, chosen, least = np.full(len(counts), EXACT), np.zeros(len(counts), np.int64), scan
-    if target is None:
-        return plans, chosen
-    place = _places(calibration.selectivities, counts / n)
-    for plan in (IN, POST):
-        cost = _between(costs[plan], place) * wider
-        better = cost < least
-        plans[better], least = plan, np.where(better, cost, least)
-        size = np.ceil(_between(pools[plan], place)[better] * wider / _STEP) * _STEP
-        chosen[better] = np.maximum(size, k)
+    if m:
+        target = float(np.interp(np.log(ef / wider), np.log(c.pools), c.unfiltered))
+        for plan in (IN, POST):
+            for i in range(m):
+                pools[plan, i], costs[plan, i] = _cheapest(
+                    c.pools, c.recall[plan, i], c.cost[plan, i], target
+                )
+        wider *= max(1.0, ef / wider / c.pools[-1])
+    costs[IN] += n * unit.marked
+    return Choice(n, k, c.selectivities, wider * pools, wider * costs, unit.scanned, begun)
+
+
+@jit
+def choose(c: Choice, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For queries with counts (q,) matches: the cheapest plan and the size of its pool, (q,) int64 each.
+    Queries with at most k matches are scanned for."""
+    plans, chosen = np.full(counts.size, EXACT), np.zeros(counts.size, np.int64)
+    last = c.kept.size - 1
+    for j in range(counts.size):
+        kept = counts[j] / c.n
+        if counts[j] <= c.k or last < 0 or kept < c.kept[last]:
+            continue
+        after = 0
+        while after < last and c.kept[after] > kept:
+            after += 1
+        before, share = max(0, after - 1), 1.0
+        if after and kept < c.kept[before]:
+            share = math.log(c.kept[before] / kept) / math.log(c.kept[before] / c.kept[after])
+        least = c.begun + c.scanned * counts[j]
+        for plan in range(2):
+            cost = _between(c.costs[plan, before], c.costs[plan, after], share)
+            if cost < least:
+                least = cost
+                pool = _between(c.pools[plan, before], c.pools[plan, after], share)
+                plans[j] = plan
+                chosen[j] = max(np.int64(math.ceil(pool / STEP)) * STEP, c.k)
     return plans, chosen
 
 
-_STEP = 5
-"""Pools are multiples of it, so that a batch has few sizes."""
-
-
-def _at_recall_of(c: Calibration, ef: float) -> tuple[float | None, np.ndarray, np.ndarray]:
-    """The recall, and the pool and the cost (2, m) float64 by which each plan has it, inf where none has."""
-    m = len(c.selectivities)
-    pools, costs = np.full((2, m), np.inf), np.full((2, m), np.inf)
-    if not len(c.pools):
-        return None, pools, costs
-    beyond = max(1.0, ef / c.pools[-1])
-    target = float(np.interp(np.log(ef), np.log(c.pools), c.unfiltered))
-    for plan in (IN, POST):
-        for i in range(m):
-            pools[plan, i], costs[plan, i] = _cheapest(c.pools, c.recall[plan, i], c.cost[plan, i], target)
-    return target, beyond * pools, beyond * costs
+@jit
+def _between(one: float, other: float, share: float) -> float:
+    """No inf times 0."""
+    return other if share == 1.0 else one * (1.0 - share) + other * share
 
 
 def _cheapest(pools: np.ndarray, recall: np.ndarray, cost: np.ndarray, target: float) -> tuple[float, float]:
@@ -117,23 +156,3 @@ def _cheapest(pools: np.ndarray, recall: np.ndarray, cost: np.ndarray, target: f
         if needed < best[1]:
             best = pool, needed
     return best
-
-
-def _places(selectivities: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """(q,) float64: where among descending selectivities these lie, by their logarithms; inf below all."""
-    logs = np.log(selectivities)
-    with np.errstate(divide="ignore"):
-        asked = np.log(kept)
-    places = np.interp(-asked, -logs, np.arange(len(logs)))
-    return np.where(asked < logs[-1] - 1e-9, np.inf, places)
-
-
-def _between(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values (m,) at places between them; inf beyond the last and next to an inf."""
-    inside = np.isfinite(places)
-    lower = np.where(inside, places, 0).astype(np.int64)
-    upper = np.minimum(lower + 1, len(values) - 1)
-    share = np.where(inside, places, 0) - lower
-    with np.errstate(invalid="ignore"):
-        mixed = np.where(share > 0, values[lower] * (1 - share) + values[upper] * share, values[lower])
-    return np.where(inside, mixed, np.inf)

@@ -11,8 +11,8 @@ not among the plans: wherever it was faster than those two at the same recall, t
 The choice is that of the accuracy-aware optimiser of AnalyticDB-V (Wei et al.: AnalyticDB-V: A Hybrid
 Analytical Engine Towards Query Fusion for Structured and Unstructured Data, PVLDB 13(12), 2020, section 5),
 with the exact number of matches in place of an estimate: when the index is built, held-out items are sought
-under filters of falling selectivity, half of them independent of the vectors and half not, and the recall and
-cost of each plan is kept for pools of growing size. A query takes the plan that is the cheapest at the recall
+under filters of falling selectivity, some independent of the vectors and some not, and the recall and cost of
+each plan is kept for pools of growing size. A query takes the plan that is the cheapest at the recall
 which an unfiltered search by `ef` has. So `ef` means a recall, and a query whose scan is cheaper than a
 walk of that recall is answered exactly.
 
@@ -29,18 +29,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fannsbench.algorithm import ALL_FILTERS, Items, Metric
-from fannsbench.algorithms._native import NativeAlgorithm
+from fannsbench.algorithms._native import NativeAlgorithm, unfiltered
 from fannsbench.algorithms.hnsw_native import index
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.planner import calibrate, costs
-from fannsbench.algorithms.planner.costs import EXACT, PLANS, POST, Calibration
-from fannsbench.algorithms.planner.walks import walk
+from fannsbench.algorithms.planner.costs import EXACT, IN, PLANS, POST, Calibration
+from fannsbench.algorithms.planner.walks import search_matching, with_pool
 from fannsbench.filters import BoundFilters
-from fannsbench.kernels import refine
+from fannsbench.kernels import postfilter, refine
 from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.postfilter import keep_matches
 from fannsbench.kernels.quantised import of_codes, quantised
-from fannsbench.kernels.search import Scratch
+from fannsbench.kernels.search import Scratch, Workspaces
 from fannsbench.kernels.space import queries_in_space
+
+NO_BITMAPS = np.empty((0, 0), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ class Planned:
     indptr: np.ndarray
     ids: np.ndarray
     walked: np.ndarray
-    """Rows of the others; bitmaps[i] is that of the i-th."""
+    """Rows of those whose walk looks at the filter; bitmaps[i] is that of the i-th."""
     bitmaps: np.ndarray
 
 
@@ -100,77 +103,97 @@ class Planner(NativeAlgorithm):
     def configure(self, ef: int) -> None:
         super().configure()
         self.ef = ef
-        self._k = costs.K
+        self._choose_for(costs.K)
         self._taken = np.zeros(len(PLANS), np.int64)
         self._fallbacks = self._estimates = 0
 
-    def select(self, filters: BoundFilters) -> Planned:
-        return self._planned(filters, filters.counts(self.threads), self._k)
+    def _choose_for(self, k: int) -> None:
+        self._choice = costs.choice(self.calibration, self.ef, k, len(self.vectors), self._units)
 
-    def _planned(self, filters: BoundFilters, counts: np.ndarray, k: int) -> Planned:
-        n = len(self.vectors)
-        plans, pools = costs.choose(self.calibration, self.ef, k, counts, n, self._units)
-        plans[counts <= k] = EXACT
-        scanned, walked = np.flatnonzero(plans == EXACT), np.flatnonzero(plans != EXACT)
-        indptr, ids = filters[scanned].postings(self.threads, counts[scanned])
-        bitmaps = filters[walked].bitmaps(self.threads)
+    def select(self, filters: BoundFilters) -> Planned:
+        return self._planned(filters, filters.counts(self.threads))
+
+    def _planned(self, filters: BoundFilters, counts: np.ndarray) -> Planned:
+        plans, pools = costs.choose(self._choice, counts)
+        scanned, walked = np.flatnonzero(plans == EXACT), np.flatnonzero(plans == IN)
+        indptr, ids = self._lists(filters, counts, scanned)
+        bitmaps = filters[walked].bitmaps(self.threads) if len(walked) else NO_BITMAPS
         return Planned(filters, counts, plans, pools, scanned, indptr, ids, walked, bitmaps)
+
+    def _lists(
+        self, filters: BoundFilters, counts: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if not len(rows):
+            return np.zeros(1, np.int64), np.empty(0, np.int32)
+        return filters[rows].postings(self.threads, counts[rows])
 
     def search(self, queries: np.ndarray, k: int, selection: Planned | None) -> np.ndarray:
         if selection is None:
             return super().search(queries, k, None)
-        if k != self._k:  # the plans were made for another number
-            self._k = k
-            selection = self._planned(selection.filters, selection.counts, k)
+        if k != self._choice.k:  # the plans were made for another number, which the next will not be
+            self._choose_for(k)
+            selection = self._planned(selection.filters, selection.counts)
         self._taken += np.bincount(selection.plans, minlength=len(PLANS))
         neighbors = np.full((len(queries), k), -1, np.int32)
         self._scan_lists(queries, selection.scanned, selection.indptr, selection.ids, neighbors)
-        self._walk_all(queries, k, selection, neighbors)
-        found = np.count_nonzero(neighbors >= 0, axis=1)
-        short = np.flatnonzero(found < np.minimum(k, selection.counts))
-        if len(short):
+        if len(selection.scanned) < len(queries):
+            self._walk_all(queries, selection, neighbors)
+            wanted = np.minimum(k, selection.counts)
+            short = np.flatnonzero(np.count_nonzero(neighbors >= 0, axis=1) < wanted)
             self._fallbacks += len(short)
-            lists = selection.filters[short].postings(self.threads, selection.counts[short])
+            lists = self._lists(selection.filters, selection.counts, short)
             self._scan_lists(queries, short, *lists, neighbors)
         return neighbors
 
-    def _walk_all(self, queries: np.ndarray, k: int, selection: Planned, neighbors: np.ndarray) -> None:
-        rows = selection.walked
-        if not len(rows):
-            return
-        space = queries_in_space(self.metric, queries[rows])
-        found = np.full((len(rows), k), -1, np.int32)
-        plans, pools = selection.plans[rows], selection.pools[rows]
+    def _walk_all(self, queries: np.ndarray, selection: Planned, neighbors: np.ndarray) -> None:
+        """Plan after plan and pool after pool."""
+        space = queries_in_space(self.metric, queries)
+        workspaces = self._workspaces(int(selection.pools.max()))
+        for plan, search in ((IN, self._search_in), (POST, self._search_post)):
+            rows = np.flatnonzero(selection.plans == plan)
+            pools = selection.pools[rows]
+            for pool in np.unique(pools).tolist():
+                some = rows[pools == pool]
+
+                def part(
+                    first: int, last: int, pool: int = pool, some: Any = some, how: Any = search
+                ) -> None:
+                    with workspaces.one() as scratch:
+                        smaller = with_pool(scratch, pool)
+                        self._computed.append(how(space, some[first:last], selection, smaller, neighbors))
+
+                for_ranges(len(some), self.threads, part)
+
+    def _search_in(
+        self, queries: np.ndarray, rows: np.ndarray, selection: Planned, s: Scratch, neighbors: np.ndarray
+    ) -> int:
+        places = np.searchsorted(selection.walked, rows)
+        found = np.empty((len(rows), neighbors.shape[1]), np.int32)
         most = costs.patience(selection.counts[rows], len(self.vectors), self._units)
-        workspaces = self._workspaces(int(pools.max()))
-        for plan, pool in np.unique(np.stack([plans, pools], axis=1), axis=0).tolist():
-            same = np.flatnonzero((plans == plan) & (pools == pool))
-
-            def some(first: int, last: int, plan: int = plan, pool: int = pool, same: Any = same) -> None:
-                with workspaces.one() as scratch:
-                    part = same[first:last]
-                    self._computed.append(
-                        walk(
-                            plan,
-                            pool,
-                            self.graph,
-                            self.vectors,
-                            space,
-                            part,
-                            selection.bitmaps,
-                            most,
-                            scratch,
-                            found,
-                        )
-                    )
-
-            for_ranges(len(same), self.threads, some)
+        computed = search_matching(
+            self.graph,
+            self.vectors,
+            queries[rows],
+            np.arange(len(rows)),
+            selection.bitmaps[places],
+            most,
+            s,
+            found,
+        )
         neighbors[rows] = found
+        return computed
 
-    def _workspaces(self, k: int) -> Any:
-        if self._scratch is not None:
-            k = max(k, self._scratch[0])
-        return super()._workspaces(k)
+    def _search_post(
+        self, queries: np.ndarray, rows: np.ndarray, selection: Planned, s: Scratch, neighbors: np.ndarray
+    ) -> int:
+        found = np.empty((len(rows), len(s.pool.ids)), np.int32)
+        places = np.arange(len(rows))
+        computed = unfiltered.search(self.graph, self.vectors, queries[rows], places, s, found)
+        keep_matches(selection.filters.predicate, rows, found, neighbors, np.empty(len(neighbors), np.int64))
+        return computed
+
+    def _workspaces(self, k: int) -> Workspaces:
+        return super()._workspaces(max(k, self._scratch[0]) if self._scratch else k)
 
     def scratch(self, k: int) -> Scratch:
         return Scratch.of(len(self.vectors), max(self.ef, k), self.graph.links.shape[1], matching=True)
@@ -178,8 +201,8 @@ class Planner(NativeAlgorithm):
     def walk(
         self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray
     ) -> int:
-        pool = max(self.ef, neighbors.shape[1])
-        return walk(POST, pool, self.graph, self.vectors, queries, rows, None, None, scratch, neighbors)
+        smaller = with_pool(scratch, max(self.ef, neighbors.shape[1]))
+        return unfiltered.search(self.graph, self.vectors, queries, rows, smaller, neighbors)
 
     def _scan_lists(
         self,
@@ -201,7 +224,7 @@ class Planner(NativeAlgorithm):
         self._estimates += len(ids)
 
     def warm_up(self) -> None:
-        calibrate.warm_up()
+        postfilter.warm_up()
         self.rehearse("number >= 1", ef=1)
 
     def counters(self) -> dict[str, float]:

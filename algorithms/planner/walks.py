@@ -4,47 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms._native.unfiltered import entry
 from fannsbench.algorithms.hnsw_native.index import Layers
-from fannsbench.algorithms.planner.costs import IN
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.pool import Pool, clear, write_ids
 from fannsbench.kernels.search import Bitmap, Scratch, Table, begin, best_first_matching, enter_matching
 
 
-def walk(
-    plan: int,
-    pool: int,
-    graph: Layers,
-    vectors: np.ndarray,
-    queries: np.ndarray,
-    rows: np.ndarray,
-    bitmaps: np.ndarray | None,
-    most: np.ndarray | None,
-    scratch: Scratch,
-    neighbors: np.ndarray,
-) -> int:
-    """For queries[rows], in the graph's space, into neighbors[rows] (q, k) int32, -1 padded, with a pool of
-    so many of the places that the scratch has. bitmaps (q, ceil(n / 8)) uint8 are of all queries; without
-    them there is no filter. A walk for IN that computes more distances than most (q,) int64 is given up and
-    finds nothing. Returns the number of distances."""
+def with_pool(scratch: Scratch, pool: int) -> Scratch:
+    """The same, with a pool of so many of its places: one is as large as its arrays."""
     whole = scratch.pool
-    # The pool of a search is as large as its arrays.
-    s = scratch._replace(pool=Pool(whole.distances[:pool], whole.ids[:pool], whole.state, whole.limit))
-    if bitmaps is None or most is None:
-        return unfiltered.search(graph, vectors, queries, rows, s, neighbors)
-    if plan == IN:
-        return _search_matching(graph, vectors, queries, rows, bitmaps, most, s, neighbors)
-    found = np.empty((len(rows), pool), np.int32)
-    computed = unfiltered.search(graph, vectors, queries[rows], np.arange(len(rows)), s, found)
-    _keep_matches(bitmaps, rows, found, neighbors)
-    return computed
+    return scratch._replace(pool=Pool(whole.distances[:pool], whole.ids[:pool], whole.state, whole.limit))
 
 
 @jit
-def _search_matching(
+def search_matching(
     graph: Layers,
     vectors: np.ndarray,
     queries: np.ndarray,
@@ -54,6 +29,9 @@ def _search_matching(
     s: Scratch,
     neighbors: np.ndarray,
 ) -> int:
+    """For queries[rows], in the graph's space, into neighbors[rows] (q, k) int32, -1 padded: the matches that
+    a walk over all items finds. bitmaps (q, ceil(n / 8)) uint8. A walk that computes more distances than most
+    (q,) int64 is given up and finds nothing. Returns the number of distances."""
     graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
     total = 0
     for row in rows:
@@ -70,10 +48,10 @@ def _search_matching(
 
 
 @jit
-def _keep_matches(bitmaps: np.ndarray, rows: np.ndarray, found: np.ndarray, neighbors: np.ndarray) -> None:
-    """The first matches of found (r, pool) int32 into neighbors[rows]."""
-    for i in range(len(rows)):
-        bits, out = bitmaps[rows[i]], neighbors[rows[i]]
+def keep_in_bitmaps(bitmaps: np.ndarray, found: np.ndarray, neighbors: np.ndarray) -> None:
+    """The first matches of found (q, pool) int32 into neighbors (q, k) int32, -1 padded."""
+    for i in range(len(found)):
+        bits, out = bitmaps[i], neighbors[i]
         count = 0
         for item in found[i]:
             if item < 0 or count == out.size:

@@ -59,7 +59,7 @@ class PostFilter:
             rows = max(1, _CANDIDATES_AT_ONCE // count)
             for some in (pending[at : at + rows] for at in range(0, len(pending), rows)):
                 candidates = fetch(queries[some], count)
-                _keep_matches(self._filters.predicate, some, candidates, neighbors, found)
+                keep_matches(self._filters.predicate, some, candidates, neighbors, found)
             pending = pending[found[pending] < wanted[pending]]
             count *= 2
         return neighbors
@@ -82,7 +82,7 @@ def warm_up() -> None:
 
 
 @jit
-def _keep_matches(
+def keep_matches(
     predicate: Predicate,
     queries: np.ndarray,
     candidates: np.ndarray,
