@@ -78,9 +78,7 @@ class _Worker:
         with Dataset.open(job.dataset) as dataset:
             self.metric = dataset.metric
             workloads = {name: dataset.workload(name) for name in job.workloads}
-            used = dict.fromkeys(
-                name for w in workloads.values() if w.filter for name in w.filter.attributes
-            )
+            used = dict.fromkeys(name for w in workloads.values() if w.filter for name in w.filter.attributes)
             attributes = Attributes({name: dataset.attributes[name] for name in used}, dataset.n)
             self.items = Items(dataset.items().vectors, attributes)
             self.queries = dataset.queries()[: job.queries]
