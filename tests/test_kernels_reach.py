@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels_search import random_graph
 
-from fannsbench.kernels.reach import connect, reached_from
+from fannsbench.kernels.reach import connect, degrees_of, reached_from
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4))
@@ -39,3 +39,8 @@ def test_everything_is_connected_and_nothing_reached_is_lost(seed, n, degree):
         assert node not in held
         assert len(set(held)) == len(held)
         assert (row[len(held) :] == -1).all()
+
+
+def test_degrees():
+    links = np.array([[1, 2, -1], [-1, -1, -1], [0, 1, 3], [0, -1, -1]], np.int32)
+    assert degrees_of(links) == (0, 6 / 4, 3)

@@ -6,6 +6,8 @@ authors' library asserts that it does not happen; it does). It happens to few it
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fannsbench.kernels import jit
@@ -97,3 +99,17 @@ def _lead_to(links: np.ndarray, node: int, item: int) -> None:
         if links[node, place] == item:
             return
     links[node, min(held, links.shape[1] - 1)] = item
+
+
+class Degrees(NamedTuple):
+    """Links of a node: the fewest, the mean, the most."""
+
+    least: int
+    mean: float
+    most: int
+
+
+def degrees_of(links: np.ndarray) -> Degrees:
+    """Of the rows of links (n, degree) int32, -1 padded; there must be one."""
+    counts = np.count_nonzero(links >= 0, axis=1)
+    return Degrees(int(counts.min()), float(counts.mean()), int(counts.max()))
