@@ -1,8 +1,8 @@
 """What the graphs of the native methods are like: bytes an item beside a formula, degrees, and reach.
 
-The bytes are those that are saved, which leave out the vectors. The formulas count 4 bytes a link that there is
-room for, as the methods' papers and codes lay them out, and what goes with it. Reach is the share of a layer's
-items that a walk from where searches begin comes to.
+The bytes are those that are saved, which leave out the vectors. The formulas count 4 bytes a link that there
+is room for, as the methods' papers and codes lay them out, and what goes with it. Reach is the share of a
+layer's items that a walk from where searches begin comes to.
 
     python benchmarks/graphs.py [--dataset wordnet-10k]
 """
@@ -48,9 +48,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="wordnet-10k")
     options = parser.parse_args()
     with Dataset.open(find(options.dataset)) as dataset:
-        print(
-            f"{'method':16} {'bytes':>7} {'formula':>8}  degrees (least, mean, most) and reach, layer by layer"
-        )
+        print(f"{'method':16} {'bytes':>7} {'formula':>8}  degrees (least, mean, most), reach; by layer")
         for name, (workload, parameters, formula) in METHODS.items():
             graph, size = built(dataset, name, workload, parameters)
             shown = f"{formula():8.0f}" if formula else f"{'-':>8}"
