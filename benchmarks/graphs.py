@@ -36,7 +36,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], Callable[[], float] | None]] = {
     "acorn": ("em", {"M": 32, "M_beta": 32, "gamma": 12}, lambda: layered(80, 384, 32)),
     "acorn-1": ("em", {}, lambda: layered(32, 16, 16)),
     "filtered-vamana": ("em", {"R": 64}, lambda: 4 * 64 + 4 + 8 + 16),
-    "stitched-vamana": ("em", {"R_small": 32, "R_stitched": 64}, lambda: 4 * 64 + 4 + 8 + 16),
+    "stitched-vamana": ("em", {"R_small": 32, "R_stitched": 64}, lambda: 4 * 32 + 4 + 8 + 16),
     "ung": ("em", {"R": 32}, lambda: 4 * 32 + 8 + 4),
     "serf": ("r", {"index_k": 32, "ef_max": 500}, None),
 }
@@ -77,6 +77,8 @@ def layers_of(graph: Any) -> int:
 
 def described(graph: Any, layer: int) -> str:
     starts = graph.entry if isinstance(graph, Layers) else graph.start
+    if hasattr(graph, "label_starts"):
+        starts = graph.label_starts[graph.label_starts >= 0]
     links = graph.links
     if layer:
         ends = [*graph.starts[1:], len(graph.upper)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
 
 from fannsbench.algorithm import Items
 from fannsbench.algorithms.ung import labels, navigating
 from fannsbench.algorithms.ung.index import Ung
 from fannsbench.algorithms.ung.plugin import UngAlgorithm
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
-from tests.graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
 
 BUILD = {"R": 8, "L": 30, "alpha": 1.2, "delta": 3, "rule2": "nearest", "branch": 0}
 SEARCH = {"ef": 40, "sigma": 8, "entries": "spread", "scan": 0}

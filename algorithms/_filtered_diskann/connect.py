@@ -12,8 +12,9 @@ from fannsbench.algorithms._filtered_diskann.prune import includes
 from fannsbench.attributes import Postings
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import row_length
-from fannsbench.kernels.pool import Pool, item_at, size
+from fannsbench.kernels.insert import holds, row_length
+from fannsbench.kernels.pool import Marks, Pool, is_marked, item_at, size, unmark_all
+from fannsbench.kernels.reach import spread
 from fannsbench.kernels.search import Scratch, accepts, begin, best_first, enter
 
 
@@ -32,7 +33,7 @@ def connect_labels(
         postings.starts,
         postings.ids,
         vectors,
-        np.full(n, -1, np.int64),
+        Marks.of(n),
         np.empty(n, np.int32),
         Scratch.of(n, ef, width),
     )
@@ -45,50 +46,31 @@ def _connect(
     first: np.ndarray,
     ids: np.ndarray,
     vectors: np.ndarray,
-    reached: np.ndarray,
+    reached: Marks,
     waiting: np.ndarray,
     s: Scratch,
 ) -> int:
-    """reached (n,) int64: the last label for which a walk came to the item."""
     graph, labels, vectors, s = borrowed(graph), borrowed(labels), borrowed(vectors), borrowed(s)
     remaining = 0
     for label in range(graph.label_starts.size):
         start = graph.label_starts[label]
         if start < 0:
             continue
-        _spread(graph.links, labels, label, start, reached, waiting)
+        labelled = Matching(graph.links, with_label(labels, label))
+        unmark_all(reached)
+        spread(labelled, start, reached, waiting)
         for place in range(first[label], first[label + 1]):
             item = ids[place]
-            if reached[item] == label:
+            if is_marked(reached, item):
                 continue
             begin(s)
             enter(vectors, vectors[item], start, s)
-            best_first(Matching(graph.links, with_label(labels, label)), vectors, vectors[item], s)
+            best_first(labelled, vectors, vectors[item], s)
             if _link_in(graph.links, labels, item, s.pool):
-                _spread(graph.links, labels, label, item, reached, waiting)
+                spread(labelled, item, reached, waiting)
             else:
                 remaining += 1
     return remaining
-
-
-@jit
-def _spread(
-    links: np.ndarray, labels: Any, label: int, start: int, reached: np.ndarray, waiting: np.ndarray
-) -> None:
-    links, labels = borrowed(links), borrowed(labels)
-    test = with_label(labels, label)
-    reached[start] = label
-    waiting[0] = start
-    count = 1
-    while count:
-        count -= 1
-        node = waiting[count]
-        for place in range(row_length(links, node)):
-            item = links[node, place]
-            if reached[item] != label and accepts(test, item):
-                reached[item] = label
-                waiting[count] = item
-                count += 1
 
 
 @jit
@@ -114,9 +96,8 @@ def _leads_on(links: np.ndarray, labels: Any, node: int, item: int, other: int) 
     """Link the item to the other, unless the node has no label for which it matters; whether that is so or
     there is room."""
     held = row_length(links, item)
-    for place in range(held):
-        if links[item, place] == other:
-            return True
+    if holds(links, item, held, other):
+        return True
     if held < links.shape[1]:
         links[item, held] = other
         return True

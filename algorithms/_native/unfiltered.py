@@ -12,9 +12,10 @@ from fannsbench.filters import BoundFilters
 from fannsbench.kernels import jit, postfilter
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.dispatch import by_type
-from fannsbench.kernels.pool import write_ids
+from fannsbench.kernels.pool import clear, write_ids
 from fannsbench.kernels.postfilter import PostFilter
 from fannsbench.kernels.search import (
+    NO_END,
     Bitmap,
     Scratch,
     Table,
@@ -72,11 +73,25 @@ class UnfilteredGraph(NativeAlgorithm):
     ) -> int:
         if selection is None:
             return search(self.graph, self.vectors, queries, rows, scratch, neighbors)
-        return search_matching(self.graph, self.vectors, queries, rows, selection.bitmaps, scratch, neighbors)
+        return search_matching(
+            self.graph,
+            self.vectors,
+            queries,
+            rows,
+            selection.bitmaps,
+            without_end(queries),
+            scratch,
+            neighbors,
+        )
 
     def warm_up(self) -> None:
         postfilter.warm_up()
         self.rehearse("number >= 1", ef=1, filtering="in")
+
+
+def without_end(queries: np.ndarray) -> np.ndarray:
+    """`most` of `search_matching` where no walk is given up."""
+    return np.full(len(queries), NO_END)
 
 
 @jit
@@ -103,10 +118,12 @@ def search_matching(
     queries: np.ndarray,
     rows: np.ndarray,
     bitmaps: np.ndarray,
+    most: np.ndarray,
     s: Scratch,
     neighbors: np.ndarray,
 ) -> int:
-    """As `search`, walking all items and keeping those in bitmaps (q, ceil(n / 8)) uint8."""
+    """As `search`, walking all items and keeping those in bitmaps (q, ceil(n / 8)) uint8. A walk that
+    computes more distances than most (q,) int64 is given up and finds nothing."""
     graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
     computed = 0
     for row in rows:
@@ -114,6 +131,9 @@ def search_matching(
         begin(s)
         matching = Bitmap(bitmaps[row])
         enter_matching(matching, vectors, queries[row], first, s)
-        computed += steps + best_first_matching(Table(graph.links), matching, vectors, queries[row], s)
+        walked = best_first_matching(Table(graph.links), matching, vectors, queries[row], s, most[row])
+        if walked > most[row]:
+            clear(s.pool)
+        computed += steps + walked
         write_ids(s.pool, neighbors[row])
     return computed

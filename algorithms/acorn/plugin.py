@@ -8,7 +8,7 @@ Where paper and authors' code (TAG-Research/ACORN) differ, this is as the code i
 - Room for M_beta + 1.5 M links in the lowest layer; a node leads to matches until it has come upon 2 M of
   them.
 
-and as the paper, which gives better graphs sooner, in:
+and as the paper in:
 - Lists of the lowest layer are cut once what is two links away fills M gamma (`Compression`); in the code
   once it fills a list, which is at the first item beyond M_beta.
 - Links are ordered nearest first, those after the last cut as they came. The code has the farthest first.

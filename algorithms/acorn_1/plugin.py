@@ -68,7 +68,14 @@ class Acorn1(NativeAlgorithm):
             return unfiltered.search(self.graph, self.vectors, queries, rows, scratch, neighbors)
         mostly = selection.counts[rows] >= MOSTLY * len(self.vectors)
         computed = unfiltered.search_matching(
-            self.graph, self.vectors, queries, rows[mostly], selection.bitmaps, scratch, neighbors
+            self.graph,
+            self.vectors,
+            queries,
+            rows[mostly],
+            selection.bitmaps,
+            unfiltered.without_end(queries),
+            scratch,
+            neighbors,
         )
         return computed + search(
             self.graph,

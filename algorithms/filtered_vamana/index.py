@@ -22,7 +22,16 @@ from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import drop, insert, prefix_doubling
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose
-from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter, rescore
+from fannsbench.kernels.search import (
+    Scratch,
+    Table,
+    Workspaces,
+    begin,
+    best_first,
+    enter,
+    rescore,
+    with_places,
+)
 from fannsbench.kernels.space import Halves, halves_of
 from fannsbench.vectors import slices
 
@@ -150,7 +159,7 @@ def _find_links(
         vector = vectors[item]
         coarse = vector * halves.scale
         own = labels_at(rule.labels, item)
-        s = with_room(filtered, max(L, own.size))
+        s = with_places(filtered, max(L, own.size))
         begin(s)
         for label in own:
             if label >= 0:
@@ -164,13 +173,6 @@ def _find_links(
         drop(candidates, item)
         rescore(vectors, vector, candidates)
         choose(rule, item, candidates, chosen.shape[1], vectors, chosen[i])
-
-
-@jit_inline
-def with_room(s: Scratch, candidates: int) -> Scratch:
-    """The same, with a pool of so many of its places."""
-    pool = Pool(s.pool.distances[:candidates], s.pool.ids[:candidates], s.pool.state, s.pool.limit)
-    return Scratch(s.marks, pool, s.trail, s.fresh, s.frontier)
 
 
 @jit

@@ -13,11 +13,10 @@ import numpy as np
 from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.planner.costs import IN, POST, Calibration, K, Units, patience, scan_cost
-from fannsbench.algorithms.planner.walks import keep_in_bitmaps, search_matching, with_pool
 from fannsbench.kernels import jit, refine
 from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.quantised import Quantised
-from fannsbench.kernels.search import Scratch, Workspaces
+from fannsbench.kernels.search import Scratch, Workspaces, with_places
 from fannsbench.kernels.space import squared_distance
 
 QUERIES = 256
@@ -170,16 +169,16 @@ def _measure(
 
     def some(first: int, last: int) -> None:
         with workspaces.one() as scratch:
-            smaller, found = with_pool(scratch, pool), np.empty((q, pool), np.int32)
+            smaller, found = with_places(scratch, pool), np.empty((q, pool), np.int32)
             for j in range(first, last):
                 row = np.arange(j, j + 1)
                 if plan == IN:
-                    computed = search_matching(
+                    computed = unfiltered.search_matching(
                         graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
                     )
                 else:
                     computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
-                    keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
+                    _keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
                 looked = _seen(scratch.marks.searches, scratch.marks.current)
                 cost[j] = computed + unit.looked * max(0, looked - computed)
 
@@ -191,6 +190,21 @@ def _measure(
     neighbors[short] = sought.truth[short]
     hits = (neighbors[:, :, None] == sought.truth[:, None, :]) & (neighbors[:, :, None] >= 0)
     return float((hits.any(axis=2).sum(axis=1) / wanted).mean()), float(cost.mean()), walked
+
+
+@jit
+def _keep_in_bitmaps(bitmaps: np.ndarray, found: np.ndarray, neighbors: np.ndarray) -> None:
+    """The first matches of found (q, pool) int32 into neighbors (q, k) int32, -1 padded."""
+    for i in range(len(found)):
+        bits, out = bitmaps[i], neighbors[i]
+        count = 0
+        for item in found[i]:
+            if item < 0 or count == out.size:
+                break
+            if (bits[item >> 3] >> (item & 7)) & 1:
+                out[count] = item
+                count += 1
+        out[count:] = -1
 
 
 @jit

@@ -1,7 +1,7 @@
 """What the plans for a filtered query cost, and which is the cheapest that has the recall asked for.
 
 Costs are in distances of a graph walk. Counts of them are measured when an index is built; what a step of
-another kind costs beside one is a constant of `UNITS`, from `benchmarks/planner.py --units`. Seconds measured
+another kind costs beside one is a constant of `units`, from `benchmarks/planner.py --units`. Seconds measured
 at build would make two builds of the same seed answer differently.
 """
 
@@ -25,8 +25,6 @@ K = 10
 GIVEN_UP = 0.5
 """The share of the cost of a scan at which a walk of IN is given up. Filters that keep a query's surroundings
 and filters that keep none of them can have the same number of matches."""
-
-
 STEP = 5
 """Pools are multiples of it, so that a batch has few sizes."""
 

@@ -6,7 +6,7 @@
 - post: a walk that looks at no filter, of whose pool the matches are kept.
 
 A query that is left with fewer than min(k, matches) is answered by a scan. The two-hop walk of `acorn-1` is
-not among the plans: wherever it was faster than those two at the same recall, the scan was faster still.
+not among the plans; `benchmarks/native.py` shows it beside this.
 
 The choice is that of the accuracy-aware optimiser of AnalyticDB-V (Wei et al.: AnalyticDB-V: A Hybrid
 Analytical Engine Towards Query Fusion for Structured and Unstructured Data, PVLDB 13(12), 2020, section 5),
@@ -34,13 +34,12 @@ from fannsbench.algorithms.hnsw_native import index
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.planner import calibrate, costs
 from fannsbench.algorithms.planner.costs import EXACT, IN, PLANS, POST, Calibration
-from fannsbench.algorithms.planner.walks import search_matching, with_pool
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels import postfilter, refine
 from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.postfilter import keep_matches
 from fannsbench.kernels.quantised import of_codes, quantised
-from fannsbench.kernels.search import Scratch, Workspaces
+from fannsbench.kernels.search import Scratch, Workspaces, with_places
 from fannsbench.kernels.space import queries_in_space
 
 NO_BITMAPS = np.empty((0, 0), np.uint8)
@@ -159,7 +158,7 @@ class Planner(NativeAlgorithm):
                     first: int, last: int, pool: int = pool, some: Any = some, how: Any = search
                 ) -> None:
                     with workspaces.one() as scratch:
-                        smaller = with_pool(scratch, pool)
+                        smaller = with_places(scratch, pool)
                         self._computed.append(how(space, some[first:last], selection, smaller, neighbors))
 
                 for_ranges(len(some), self.threads, part)
@@ -170,7 +169,7 @@ class Planner(NativeAlgorithm):
         places = np.searchsorted(selection.walked, rows)
         found = np.empty((len(rows), neighbors.shape[1]), np.int32)
         most = costs.patience(selection.counts[rows], len(self.vectors), self._units)
-        computed = search_matching(
+        computed = unfiltered.search_matching(
             self.graph,
             self.vectors,
             queries[rows],
@@ -201,7 +200,7 @@ class Planner(NativeAlgorithm):
     def walk(
         self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray
     ) -> int:
-        smaller = with_pool(scratch, max(self.ef, neighbors.shape[1]))
+        smaller = with_places(scratch, max(self.ef, neighbors.shape[1]))
         return unfiltered.search(self.graph, self.vectors, queries, rows, smaller, neighbors)
 
     def _scan_lists(

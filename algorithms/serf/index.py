@@ -155,13 +155,17 @@ def _two_sided(graph: SegmentGraphs, first: int, last: int, spans: int, most: in
 
 
 @jit_inline
-def _begins(graph: SegmentGraphs, first: int) -> bool:
-    return bool(first == 0 and graph.below_starts.size > 0)
+def _is_one_sided(graph: SegmentGraphs, first: int, last: int) -> bool:
+    """Whether a 1D graph serves the range."""
+    return bool((first == 0 and graph.below_starts.size > 0) or last == graph.above_starts.size - 2)
 
 
 @jit_inline
-def _ends(graph: SegmentGraphs, last: int) -> bool:
-    return bool(last == graph.above_starts.size - 2)
+def _one_sided(graph: SegmentGraphs, first: int, last: int) -> OneSided:
+    count = last - first + 1
+    if first == 0 and graph.below_starts.size > 0:
+        return OneSided(graph.below_starts, graph.below, graph.below_ends, first, last, count)
+    return OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
 
 
 @jit
@@ -190,12 +194,8 @@ def search(
         begin(s)
         for seed in range(min(count, SEEDS)):
             computed += enter(vectors, query, first + seed * (count // SEEDS), s)
-        if _begins(graph, first):
-            below = OneSided(graph.below_starts, graph.below, graph.below_ends, first, last, count)
-            computed += best_first(below, vectors, query, s)
-        elif _ends(graph, last):
-            above = OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
-            computed += best_first(above, vectors, query, s)
+        if _is_one_sided(graph, first, last):
+            computed += best_first(_one_sided(graph, first, last), vectors, query, s)
         else:
             computed += best_first(_two_sided(graph, first, last, spans, most), vectors, query, s)
         for item in range(beyond, len(vectors)):
@@ -231,12 +231,9 @@ def search_matching(
         begin(s)
         for seed in range(min(count, SEEDS)):
             computed += enter_matching(matching, vectors, query, first + seed * (count // SEEDS), s)
-        if _begins(graph, first):
-            below = OneSided(graph.below_starts, graph.below, graph.below_ends, first, last, count)
-            computed += best_first_matching(below, matching, vectors, query, s)
-        elif _ends(graph, last):
-            above = OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
-            computed += best_first_matching(above, matching, vectors, query, s)
+        if _is_one_sided(graph, first, last):
+            seen_1d = _one_sided(graph, first, last)
+            computed += best_first_matching(seen_1d, matching, vectors, query, s)
         else:
             seen = _two_sided(graph, first, last, spans, most)
             computed += best_first_matching(seen, matching, vectors, query, s)

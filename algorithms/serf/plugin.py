@@ -10,7 +10,7 @@ range is all items.
 
 The 2D segment graph serves every range. With `one_sided = "1d"`, a range that holds the least or the greatest
 value is served by a 1D segment graph instead, of which there then is one for each direction. That takes more
-than twice the space again, and found no more on WordNet for as many distances, so it is not the default.
+than twice the space again, so it is not the default.
 
 As the authors' code: at most index_k links on the layer that is built on; MaxLeap unless told otherwise;
 reverse edges have no life time, and the latest 2 index_k in the range are followed; three seeds; ranges

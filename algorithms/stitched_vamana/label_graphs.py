@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.algorithms.vamana import index as vamana
-from fannsbench.algorithms.vamana.index import MOST_CANDIDATES
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, medoid
 from fannsbench.attributes import Postings
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
@@ -17,7 +17,6 @@ from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.pool import Pool
 from fannsbench.kernels.prune import RobustPrune, choose
 from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter
-from fannsbench.kernels.space import squared_distance
 
 SMALL = 5000
 """Items of a label; in graphs of fewer, batches would be too small for several threads."""
@@ -99,7 +98,7 @@ def _build_small(
         size = last - first
         for place in range(size):
             part[place] = vectors[ids[first + place]]
-        start = _medoid(part[:size])
+        start = medoid(part[:size])
         graphs.medoids[label] = ids[first + start]
         links = graphs.links[first:last]
         for i in range(first, last):
@@ -115,21 +114,3 @@ def _build_small(
                 if target < 0:
                     break
                 add_links(rule, part, links, target, target, order[i : i + 1], pool)
-
-
-@jit
-def _medoid(vectors: np.ndarray) -> int:
-    """The item nearest to the mean of vectors (n, D), of equally near ones the lowest."""
-    n, width = vectors.shape
-    mean = np.zeros(width, np.float64)
-    for item in range(n):
-        for i in range(width):
-            mean[i] += vectors[item, i]
-    mean /= n
-    middle = mean.astype(np.float32)
-    nearest, best = 0, np.float32(np.inf)
-    for item in range(n):
-        distance = squared_distance(middle, vectors, item)
-        if distance < best:
-            nearest, best = item, distance
-    return nearest

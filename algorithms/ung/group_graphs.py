@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, find_links, medoid
 from fannsbench.kernels import jit
-from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import insert, prefix_doubling
 from fannsbench.kernels.parallel import for_ranges
-from fannsbench.kernels.prune import RobustPrune, choose
+from fannsbench.kernels.prune import RobustPrune
 from fannsbench.kernels.reach import connect, reached_from
-from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter, rescore
+from fannsbench.kernels.search import Scratch, Workspaces
 from fannsbench.kernels.space import Halves
-
-MOST_CANDIDATES = 750
-"""Of a row, before pruning (DiskANN's code)."""
 
 
 def link_groups(
@@ -48,7 +45,7 @@ def link_groups(
 
     def find(rows: np.ndarray, chosen: np.ndarray) -> None:
         with workspaces.one() as scratch:
-            _find_links(Table(links), rule, vectors, halves, rows, entry_of, scratch, chosen)
+            find_links(links, entry_of[rows], rule, vectors, halves, rows, scratch, chosen)
 
     for batch in _batches(starts, large, entries, seed):
         insert(np.sort(batch), find, rule, vectors, links, threads)  # neighbours in memory, one after another
@@ -100,44 +97,5 @@ def _link_completely(starts: np.ndarray, first: int, last: int, most: int, links
 
 @jit
 def _find_medoids(vectors: np.ndarray, starts: np.ndarray, groups: np.ndarray, entries: np.ndarray) -> None:
-    """The row nearest to the mean of each group, of equally near ones the lowest."""
-    width = vectors.shape[1]
-    mean = np.empty(width, np.float64)
     for g in groups:
-        mean[:] = 0
-        for row in range(starts[g], starts[g + 1]):
-            for i in range(width):
-                mean[i] += vectors[row, i]
-        mean /= starts[g + 1] - starts[g]
-        nearest = np.inf
-        for row in range(starts[g], starts[g + 1]):
-            distance = 0.0
-            for i in range(width):
-                difference = vectors[row, i] - mean[i]
-                distance += difference * difference
-            if distance < nearest:
-                nearest = distance
-                entries[g] = row
-
-
-@jit
-def _find_links(
-    graph: Table,
-    rule: RobustPrune,
-    vectors: np.ndarray,
-    halves: Halves,
-    rows: np.ndarray,
-    entry_of: np.ndarray,
-    s: Scratch,
-    chosen: np.ndarray,
-) -> None:
-    graph, vectors, halves = borrowed(graph), borrowed(vectors), borrowed(halves)
-    s, chosen = borrowed(s), borrowed(chosen)
-    for i in range(rows.size):
-        vector = vectors[rows[i]]
-        coarse = vector * halves.scale
-        begin(s)
-        enter(halves.vectors, coarse, entry_of[rows[i]], s)
-        best_first(graph, halves.vectors, coarse, s)
-        rescore(vectors, vector, s.trail)
-        choose(rule, rows[i], s.trail, chosen.shape[1], vectors, chosen[i])
+        entries[g] = starts[g] + medoid(vectors[starts[g] : starts[g + 1]])

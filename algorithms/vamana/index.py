@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.algorithms._native.unfiltered import entry
-from fannsbench.kernels import jit
+from fannsbench.kernels import jit, jit_reordering
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import insert, prefix_doubling
 from fannsbench.kernels.prune import RobustPrune, choose
@@ -22,7 +22,6 @@ from fannsbench.kernels.search import (
     rescore,
 )
 from fannsbench.kernels.space import Halves, halves_of
-from fannsbench.vectors import blocks
 
 MOST_CANDIDATES = 750
 """Of a node, before pruning (DiskANN's code)."""
@@ -35,14 +34,24 @@ class Vamana(NamedTuple):
     start: np.ndarray  # (1,) int32
 
 
+@jit_reordering
 def medoid(vectors: np.ndarray) -> int:
     """The item nearest to the mean of vectors (n, D), of equally near ones the lowest."""
-    mean = np.zeros(vectors.shape[1])
-    for _, block in blocks(vectors):
-        mean += block.sum(axis=0, dtype=np.float64)
-    mean /= len(vectors)
-    far = [((block - mean) ** 2).sum(axis=1) for _, block in blocks(vectors)]
-    return int(np.argmin(np.concatenate(far)))
+    n, width = vectors.shape
+    mean = np.zeros(width, np.float64)
+    for item in range(n):
+        for i in range(width):
+            mean[i] += vectors[item, i]
+    mean /= n
+    nearest, best = 0, np.inf
+    for item in range(n):
+        distance = 0.0
+        for i in range(width):
+            difference = vectors[item, i] - mean[i]
+            distance += difference * difference
+        if distance < best:
+            nearest, best = item, distance
+    return nearest
 
 
 def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads: int) -> Vamana:  # noqa: N803
@@ -57,7 +66,8 @@ def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads:
 
     def find(items: np.ndarray, chosen: np.ndarray) -> None:
         with workspaces.one() as scratch:
-            _find_links(graph, rule, vectors, halves, items, scratch, chosen)
+            entries = np.full(len(items), start, np.int32)
+            find_links(graph.links, entries, rule, vectors, halves, items, scratch, chosen)
 
     for batch in prefix_doubling(1, n, n):
         insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
@@ -66,8 +76,9 @@ def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads:
 
 
 @jit
-def _find_links(
-    graph: Vamana,
+def find_links(
+    links: np.ndarray,
+    entries: np.ndarray,
     rule: RobustPrune,
     vectors: np.ndarray,
     halves: Halves,
@@ -75,15 +86,16 @@ def _find_links(
     s: Scratch,
     chosen: np.ndarray,
 ) -> None:
-    """Choose neighbours of items that are not linked yet among those that a search for them expands."""
-    graph, vectors, halves = borrowed(graph), borrowed(vectors), borrowed(halves)
+    """Choose neighbours of items (b,) that are not linked yet among those that a search for each, from
+    entries (b,) on, expands: chosen (b, degree), -1 padded. The trail has room for MOST_CANDIDATES."""
+    links, vectors, halves = borrowed(links), borrowed(vectors), borrowed(halves)
     s, chosen = borrowed(s), borrowed(chosen)
     for i in range(items.size):
         vector = vectors[items[i]]
         coarse = vector * halves.scale
         begin(s)
-        enter(halves.vectors, coarse, graph.start[0], s)
-        best_first(Table(graph.links), halves.vectors, coarse, s)
+        enter(halves.vectors, coarse, entries[i], s)
+        best_first(Table(links), halves.vectors, coarse, s)
         rescore(vectors, vector, s.trail)
         choose(rule, items[i], s.trail, chosen.shape[1], vectors, chosen[i])
 

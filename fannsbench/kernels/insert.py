@@ -120,7 +120,7 @@ def add_links(
     held = row_length(links, row)
     new = 0
     for item in added:
-        if not _holds(links, row, held, item):
+        if not holds(links, row, held, item):
             if held + new < width:
                 links[row, held + new] = item
             new += 1
@@ -130,7 +130,7 @@ def add_links(
     for place in range(held):
         offer(pool, squared_distance(vectors[target], vectors, links[row, place]), links[row, place])
     for item in added:
-        if not _holds(links, row, held, item):
+        if not holds(links, row, held, item):
             offer(pool, squared_distance(vectors[target], vectors, item), item)
     kept = choose(rule, target, pool, width, vectors, links[row])
     links[row, kept:] = -1
@@ -146,7 +146,8 @@ def row_length(links: np.ndarray, row: int) -> int:
 
 
 @jit
-def _holds(links: np.ndarray, row: int, held: int, item: int) -> bool:
+def holds(links: np.ndarray, row: int, held: int, item: int) -> bool:
+    """Whether an item is among the first `held` links of a row."""
     for place in range(held):  # noqa: SIM110 - a generator is not compiled
         if links[row, place] == item:
             return True

@@ -6,43 +6,39 @@ authors' library asserts that it does not happen; it does). It happens to few it
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import row_length
-from fannsbench.kernels.pool import item_at, size
-from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter
+from fannsbench.kernels.insert import holds, row_length
+from fannsbench.kernels.pool import Marks, is_marked, item_at, mark, size, unmark_all
+from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter, neighbours
 
 
 def reached_from(links: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """(n,) bool: which items a walk from the starts along links (n, degree) int32, -1 padded, comes to."""
-    reached = np.zeros(len(links), np.bool_)
-    waiting = np.empty(len(links), np.int32)
+    marks, waiting = Marks.of(len(links)), np.empty(len(links), np.int32)
+    unmark_all(marks)
     for start in starts:
-        _spread(links, start, reached, waiting)
+        spread(Table(links), start, marks, waiting)
+    reached: np.ndarray = marks.searches == marks.current
     return reached
 
 
 @jit
-def _spread(links: np.ndarray, start: int, reached: np.ndarray, waiting: np.ndarray) -> None:
-    """Mark what a walk from `start` comes to, unless it has been there."""
-    if reached[start]:
+def spread(graph: Any, start: int, marks: Marks, waiting: np.ndarray) -> None:
+    """Mark what a walk of a graph of n items from `start` comes to, unless it has been there. waiting (n,)
+    int32 is scratch."""
+    graph, marks, waiting = borrowed(graph), borrowed(marks), borrowed(waiting)
+    if not mark(marks, start):
         return
-    reached[start] = True
     waiting[0] = start
     count = 1
     while count:
         count -= 1
-        node = waiting[count]
-        for place in range(row_length(links, node)):
-            item = links[node, place]
-            if not reached[item]:
-                reached[item] = True
-                waiting[count] = item
-                count += 1
+        count += neighbours(graph, waiting[count], marks, waiting[count:])
 
 
 def connect(links: np.ndarray, vectors: np.ndarray, start: int, ef: int) -> int:
@@ -50,11 +46,13 @@ def connect(links: np.ndarray, vectors: np.ndarray, start: int, ef: int) -> int:
 
     The nearest item that a search of pool `ef` finds links to it. If that item's list is full, the new item
     takes the place of the last in it, and links to that one itself, so that nothing else is lost."""
-    reached = reached_from(links, np.array([start]))
-    lost = np.flatnonzero(~reached).astype(np.int32)
+    marks, waiting = Marks.of(len(links)), np.empty(len(links), np.int32)
+    unmark_all(marks)
+    spread(Table(links), start, marks, waiting)
+    lost = np.flatnonzero(marks.searches != marks.current).astype(np.int32)
     if len(lost):
         scratch = Scratch.of(len(links), ef, links.shape[1])
-        _connect(links, vectors, start, lost, reached, np.empty(len(links), np.int32), scratch)
+        _connect(links, vectors, start, lost, marks, waiting, scratch)
     return len(lost)
 
 
@@ -64,14 +62,14 @@ def _connect(
     vectors: np.ndarray,
     start: int,
     lost: np.ndarray,
-    reached: np.ndarray,
+    reached: Marks,
     waiting: np.ndarray,
     s: Scratch,
 ) -> None:
     links, vectors, s = borrowed(links), borrowed(vectors), borrowed(s)
     width = links.shape[1]
     for item in lost:
-        if reached[item]:
+        if is_marked(reached, item):
             continue
         begin(s)
         enter(vectors, vectors[item], start, s)
@@ -88,17 +86,15 @@ def _connect(
             replaced = links[node, width - 1]
             links[node, width - 1] = item
             _lead_to(links, item, replaced)
-        _spread(links, item, reached, waiting)
+        spread(Table(links), item, reached, waiting)
 
 
 @jit
 def _lead_to(links: np.ndarray, node: int, item: int) -> None:
     """Link a node to an item, in place of its last link if it has no room."""
     held = row_length(links, node)
-    for place in range(held):
-        if links[node, place] == item:
-            return
-    links[node, min(held, links.shape[1] - 1)] = item
+    if not holds(links, node, held, item):
+        links[node, min(held, links.shape[1] - 1)] = item
 
 
 class Degrees(NamedTuple):

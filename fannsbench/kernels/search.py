@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
@@ -63,6 +64,13 @@ class Scratch(NamedTuple):
         expanded nodes are kept; matching: for `best_first_matching` too."""
         fresh = np.empty(widest, np.int32)
         return cls(Marks.of(n), Pool.of(ef), Pool.of(trail), fresh, Frontier.of(n if matching else 0))
+
+
+@register_jitable
+def with_places(s: Scratch, places: int) -> Scratch:
+    """The same, with a pool of so many of its places."""
+    pool = Pool(s.pool.distances[:places], s.pool.ids[:places], s.pool.state, s.pool.limit)
+    return Scratch(s.marks, pool, s.trail, s.fresh, s.frontier)
 
 
 class Workspaces:
