@@ -12,7 +12,19 @@ from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.dispatch import by_type
 from fannsbench.kernels.pool import Marks, Pool, clear, item_at, mark, offer, size, write_ids
-from fannsbench.kernels.search import Scratch, Table, accepts, begin, best_first, enter, neighbours
+from fannsbench.kernels.search import (
+    Scratch,
+    Table,
+    accepts,
+    begin,
+    best_first,
+    enter,
+    neighbours,
+    prefetch_fresh,
+    prefetch_links,
+    prefetch_neighbours,
+)
+from fannsbench.kernels.space import prefetch
 
 
 class Labelled(NamedTuple):
@@ -63,6 +75,17 @@ def _of_own_label(graph: OwnLabel, node: int, marks: Marks, fresh: np.ndarray) -
             fresh[count] = item
             count += 1
     return count
+
+
+@prefetch_links.register(Matching)
+@prefetch_links.register(OwnLabel)
+def _row(graph: Any, node: int) -> None:
+    prefetch(graph.links, node)
+
+
+@prefetch_neighbours.register(OwnLabel)
+def _rows_of_own_label(graph: OwnLabel, node: int, vectors: np.ndarray, marks: Marks) -> None:
+    prefetch_fresh(graph.links[node], vectors, marks)
 
 
 @by_type

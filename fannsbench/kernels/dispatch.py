@@ -2,7 +2,7 @@
 function chosen by the type of its graph, rule or filter when the loop is compiled.
 
     @by_type
-    def neighbours(graph, node, marks, fresh): ...      # says what it is to do
+    def neighbours(graph, node, marks, fresh): ...      # says what it does, or does it for other types
 
     @neighbours.register(Table)
     def _(graph, node, marks, fresh): ...               # does it for a `Table`, a NamedTuple
@@ -37,7 +37,7 @@ def by_type(function: Callable[..., Any]) -> Dispatched:
 
     def implementation(*arguments: Any) -> Callable[..., Any] | None:
         chosen = getattr(arguments[0], "instance_class", None)
-        return dispatcher.registry.get(chosen) if chosen else None
+        return dispatcher.dispatch(chosen) if chosen else None
 
     overload(
         dispatcher, strict=False, jit_options={"nogil": True, "error_model": "numpy", "forceinline": True}

@@ -126,15 +126,23 @@ def offer(pool: Pool, distance: np.float32, item: int) -> bool:
 
 
 @jit_inline
-def next_unexpanded(pool: Pool) -> int:
-    """The place of the nearest item that is not expanded yet, which is marked as expanded; -1 if all are."""
+def first_unexpanded(pool: Pool) -> int:
+    """The place of the nearest item that is not expanded yet; -1 if all are."""
     for place in range(pool.state[_CURSOR], pool.state[_SIZE]):
         if pool.ids[place] >= 0:
-            pool.ids[place] |= EXPANDED
-            pool.state[_CURSOR] = place + 1
+            pool.state[_CURSOR] = place
             return place
     pool.state[_CURSOR] = pool.state[_SIZE]
     return -1
+
+
+@jit_inline
+def next_unexpanded(pool: Pool) -> int:
+    """As `first_unexpanded`, and the item is marked as expanded."""
+    place: int = first_unexpanded(pool)
+    if place >= 0:
+        pool.ids[place] |= EXPANDED
+    return place
 
 
 @jit

@@ -22,6 +22,8 @@ from fannsbench.kernels.pool import (
     Marks,
     Pool,
     clear,
+    first_unexpanded,
+    is_marked,
     item_at,
     mark,
     next_unexpanded,
@@ -101,9 +103,29 @@ def accepts(filter_: Any, item: int) -> bool:
     raise NotImplementedError(type(filter_))
 
 
+@by_type
+def prefetch_links(graph: Any, node: int) -> None:
+    """Ask the memory for what `neighbours` is going to read of a node. A graph may do without."""
+
+
+@by_type
+def prefetch_neighbours(graph: Any, node: int, vectors: np.ndarray, marks: Marks) -> None:
+    """Ask for the rows of the first AHEAD that `neighbours` is going to find. A graph may do without."""
+
+
 @neighbours.register(Table)
 def _of_table(graph: Table, node: int, marks: Marks, fresh: np.ndarray) -> int:
     return fresh_of_row(graph.links, node, marks, fresh)
+
+
+@prefetch_links.register(Table)
+def _row_of_table(graph: Table, node: int) -> None:
+    prefetch(graph.links, node)
+
+
+@prefetch_neighbours.register(Table)
+def _rows_of_table(graph: Table, node: int, vectors: np.ndarray, marks: Marks) -> None:
+    prefetch_fresh(graph.links[node], vectors, marks)
 
 
 @accepts.register(Bitmap)
@@ -123,6 +145,18 @@ def fresh_of_row(links: np.ndarray, row: int, marks: Marks, fresh: np.ndarray) -
             fresh[count] = item
             count += 1
     return count
+
+
+@jit_inline
+def prefetch_fresh(links: np.ndarray, vectors: np.ndarray, marks: Marks) -> None:
+    """`prefetch_neighbours` where they are in links (m,) int32, -1 padded."""
+    asked = 0
+    for item in links:
+        if item < 0 or asked == AHEAD:
+            break
+        if not is_marked(marks, item):
+            prefetch(vectors, item)
+            asked += 1
 
 
 @jit
@@ -162,9 +196,16 @@ def best_first(graph: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -
         count = neighbours(graph, node, marks, fresh)
         for i in range(min(AHEAD, count)):
             prefetch(vectors, fresh[i])
+        following = first_unexpanded(pool)  # unless one of these is nearer
+        if following >= 0:
+            prefetch_links(graph, item_at(pool, following))
         for i in range(count):
             if i + AHEAD < count:
                 prefetch(vectors, fresh[i + AHEAD])
+            elif i + AHEAD == count:
+                following = first_unexpanded(pool)
+                if following >= 0:
+                    prefetch_neighbours(graph, item_at(pool, following), vectors, marks)
             offer(pool, squared_distance(query, vectors, fresh[i]), fresh[i])
         computed += count
 
@@ -214,9 +255,13 @@ def expand_matching(
     count: int = neighbours(graph, node, marks, fresh)
     for i in range(min(AHEAD, count)):
         prefetch(vectors, fresh[i])
+    if frontier.size[0]:
+        prefetch_links(graph, frontier.ids[0])
     for i in range(count):
         if i + AHEAD < count:
             prefetch(vectors, fresh[i + AHEAD])
+        elif i + AHEAD == count and frontier.size[0]:
+            prefetch_neighbours(graph, frontier.ids[0], vectors, marks)
         item = fresh[i]
         distance = squared_distance(query, vectors, item)
         if distance < pool.limit[0]:
