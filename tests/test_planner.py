@@ -193,7 +193,8 @@ def calibration() -> Calibration:
     cost[IN] = [[300, 500, 900], [600, 1000, 1800]]
     recall[POST] = [[0.8, 0.9, 0.95], [0.99, 0.5, 0.95]]
     cost[POST] = [[300, 500, 800], [5000, 700, 900]]
-    return Calibration(np.array([1.0, 0.5]), np.array([10, 20, 40]), np.array([0.8, 0.9, 0.95]), recall, cost)
+    pools, walks = np.array([10, 20, 40]), np.array([300.0, 500.0, 800.0])
+    return Calibration(np.array([1.0, 0.5]), pools, np.array([0.8, 0.9, 0.95]), walks, recall, cost)
 
 
 def chosen(
@@ -225,6 +226,63 @@ def test_a_recall_that_is_not_reached_means_a_scan() -> None:
     c = calibration()
     c.recall[:, 1] = 0.7
     assert chosen(c, 20, K, [1000, 999, 500], FREE)[0] == [IN, EXACT, EXACT]
+
+
+def test_who_finds_too_few_walks_by_larger_pools_while_that_is_cheaper_than_a_scan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index, items, queries, of = index_and_data()
+    filters = filters_of("number < 900", items, of)  # independent of the vectors, and less than a quarter
+    masks = np.array([filters.mask(j) for j in range(Q)])
+
+    def chosen(c: costs.Choice, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(len(counts), POST), np.full(len(counts), 20)
+
+    monkeypatch.setattr(costs, "choose", chosen)
+    answers, fallbacks, distances = [], [], []
+    for walked in (0.0, np.inf):
+        index.configure(ef=20)
+        index._choice = index._choice._replace(walked=walked)
+        answers.append(index.search(queries, K, index.select(filters)))
+        fallbacks.append(index.counters()["fallbacks"])
+        distances.append(index.counters()["distances"])
+        assert masks[np.nonzero(answers[-1] >= 0)[0], answers[-1][answers[-1] >= 0]].all()
+        assert all(len(set(row)) == K for row in answers[-1].tolist())
+    assert fallbacks[0] == 0 < fallbacks[1]
+    assert distances[0] > distances[1]
+    truth = reference.brute_force(items.vectors, queries, K, "euclidean", masks)[0]
+    assert recall(answers[0], truth) >= 0.9
+
+
+def test_walking_again_is_cheaper_than_a_scan_or_is_not_done() -> None:
+    c = costs.choice(calibration(), 20, K, 1000, UNIT)
+    assert c.walked == 20  # 800 distances by a pool of 40
+    counts, pools = np.array([500, 500, 900, 900, 900]), np.array([6, 7, 8, 9, 1001])
+    # 80 and 5 to begin with, and a tenth for each match: 135 and 175
+    assert costs.walks_again(c, counts, pools).tolist() == [True, False, True, False, False]
+
+
+def test_the_cost_of_walking_again_is_measured() -> None:
+    rng = np.random.default_rng(0)
+    sizes, q = 5, 40
+    walked = calibrate._Walked(
+        rng.random((sizes, q)), rng.uniform(10, 100, (sizes, q)), rng.random((sizes, q)) < 0.5
+    )
+    walked.recall[4], walked.cost[4] = np.nan, np.nan
+    walks, scan = np.array([10.0, 20, 30, 40, 50]), rng.uniform(10, 60, q)
+    recall, cost = calibrate._or_more(walked, walks, scan)
+    for i in range(sizes):
+        for j in range(q):
+            size, paid = i, walked.cost[i, j]
+            while walked.short[size, j]:
+                size += 2
+                if size >= 4 or walks[size] >= scan[j]:
+                    paid += scan[j]
+                    break
+                paid += walked.cost[size, j]
+            found = 1.0 if size != i and (size >= 4 or walks[size] >= scan[j]) else walked.recall[size, j]
+            assert cost[i, j] == pytest.approx(paid, nan_ok=True)
+            assert recall[i, j] == pytest.approx(found, nan_ok=True)
 
 
 def test_small_or_equal_items() -> None:

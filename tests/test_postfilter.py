@@ -117,6 +117,15 @@ def test_large_rounds_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(found, expected(Metric.COSINE, bounds, 7))
 
 
+def test_what_an_earlier_round_kept_does_not_stay() -> None:
+    filters = below(np.array([5, 5]))
+    neighbors, found = np.full((2, 3), 9, np.int32), np.zeros(2, np.int64)
+    candidates = np.array([[7, 4, 8, 0, -1], [1, 2, 3, 4, 0]], np.int32)
+    postfilter.keep_matches(filters.predicate, np.array([1, 0]), candidates, neighbors, found)
+    assert neighbors.tolist() == [[1, 2, 3], [4, 0, -1]]
+    assert found.tolist() == [3, 2]
+
+
 def test_warm_up_compiles_all_that_a_search_runs() -> None:
     postfilter.warm_up()
     selection = PostFilter(below(np.full(Q, 3)), VECTORS.view(np.memmap), Metric.COSINE)

@@ -6,7 +6,7 @@ neither them nor its way through them; they are chosen among those that no highe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,8 @@ STEP = 2**0.5
 LARGEST_POOL = 1280
 PERFECT = 0.998
 """A recall from which on larger pools are not tried."""
+RARE = 0.01
+"""A share of queries that may be left with too few matches then."""
 
 
 class _Sought(NamedTuple):
@@ -40,6 +42,14 @@ class _Sought(NamedTuple):
     bitmaps: np.ndarray  # (q, ceil(n / 8)) uint8
     counts: np.ndarray  # (q,) int64
     truth: np.ndarray  # (q, K) int32
+
+
+class _Walked(NamedTuple):
+    """What became of q queries on one plan, with e sizes of the pool; NaN where they were not tried."""
+
+    recall: np.ndarray  # (e, q) float64
+    cost: np.ndarray  # (e, q) float64
+    short: np.ndarray  # (e, q) bool: whether fewer than min(K, matches) were found
 
 
 def calibrate(
@@ -53,32 +63,30 @@ def calibrate(
     held_out = _held_out(graph, n, seed)
     if not len(held_out) or not len(pools):
         empty = np.empty((2, 0, 0))
-        return Calibration(np.empty(0), np.empty(0, np.int64), np.empty(0), empty, empty)
+        return Calibration(np.empty(0), np.empty(0, np.int64), np.empty(0), np.empty(0), empty, empty)
     lowest = graph._replace(links=_without(graph.links, held_out))
     ranks = _ranks(vectors, codes.vectors.shape[1], held_out, seed)
     workspaces = Workspaces(lambda: Scratch.of(n, int(pools[-1]), graph.links.shape[1], matching=True))
     kept, recalls, costs = [], [], []
+    walks = np.empty(0)
     share = 1.0
     while True:
         sought = _sought(vectors, codes, ranks, held_out, share, threads)
-        scan = float(scan_cost(sought.counts, n, unit).mean())
-        recall, cost = np.full((2, 2, len(pools)), np.nan)
-        for plan in (IN, POST):
-            for i, pool in enumerate(pools):
-                recall[plan, i], cost[plan, i], walked = _measure(
-                    lowest, vectors, sought, plan, int(pool), unit, workspaces, threads
-                )
-                perfect = recall[plan, i] >= PERFECT and (plan == IN or cost[plan, i] < 2 * walked)
-                if perfect or walked > scan:  # what falls back on scans is perfect too, but may get cheaper
-                    break
+        scan = scan_cost(sought.counts, n, unit)
+        walked_in, walked_post = (
+            _walk(lowest, vectors, sought, plan, pools, unit, workspaces, threads) for plan in (IN, POST)
+        )
+        walks = walks if kept else walked_post.cost.mean(axis=1)
+        measured = _or_scan(walked_in, scan), _or_more(walked_post, walks, scan)
         kept.append(share)
-        recalls.append(recall)
-        costs.append(cost)
-        if not (cost < scan).any() or share * n < K:
+        recalls.append([recall.mean(axis=1) for recall, _ in measured])
+        costs.append([cost.mean(axis=1) for _, cost in measured])
+        if not (costs[-1] < scan.mean()).any() or share * n < K:
             break
         share /= STEP
-    unfiltered = np.maximum.accumulate(np.nan_to_num(recalls[0][POST], nan=0.0))
-    return Calibration(np.array(kept), pools, unfiltered, np.stack(recalls, axis=1), np.stack(costs, axis=1))
+    recall, cost = np.stack(recalls, axis=1), np.stack(costs, axis=1)
+    unfiltered_recall = np.maximum.accumulate(np.nan_to_num(recall[POST, 0], nan=0.0))
+    return Calibration(np.array(kept), pools, unfiltered_recall, walks, recall, cost)
 
 
 def _held_out(graph: Layers, n: int, seed: int) -> np.ndarray:
@@ -150,46 +158,78 @@ def _sought(
     return _Sought(vectors[held_out], bitmaps, np.full(q, matches), truth)
 
 
-def _measure(
+def _walk(
     graph: Layers,
     vectors: np.ndarray,
     sought: _Sought,
     plan: int,
-    pool: int,
+    pools: np.ndarray,
     unit: Units,
     workspaces: Workspaces,
     threads: int,
-) -> tuple[float, float, float]:
-    """Mean recall, cost, and cost of the walk alone. A query that finds too few is scanned for, which is
-    exact and costs that too."""
+) -> _Walked:
+    """With one size of the pool after another, until more cannot be of use."""
     q = len(sought.queries)
-    neighbors = np.full((q, K), -1, np.int32)
-    cost = np.zeros(q)
+    recall, cost = np.full((len(pools), q), np.nan), np.full((len(pools), q), np.nan)
+    short = np.zeros((len(pools), q), bool)
     most = patience(sought.counts, len(vectors), unit)
-
-    def some(first: int, last: int) -> None:
-        with workspaces.one() as scratch:
-            smaller, found = with_places(scratch, pool), np.empty((q, pool), np.int32)
-            for j in range(first, last):
-                row = np.arange(j, j + 1)
-                if plan == IN:
-                    computed = unfiltered.search_matching(
-                        graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
-                    )
-                else:
-                    computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
-                    _keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
-                looked = _seen(scratch.marks.searches, scratch.marks.current)
-                cost[j] = computed + unit.looked * max(0, looked - computed)
-
-    for_ranges(q, threads, some)
+    scan = scan_cost(sought.counts, len(vectors), unit)
     wanted = np.minimum(K, sought.counts)
-    short = np.count_nonzero(neighbors >= 0, axis=1) < wanted
-    walked = float(cost.mean())
-    cost[short] += scan_cost(sought.counts[short], len(vectors), unit)
-    neighbors[short] = sought.truth[short]
-    hits = (neighbors[:, :, None] == sought.truth[:, None, :]) & (neighbors[:, :, None] >= 0)
-    return float((hits.any(axis=2).sum(axis=1) / wanted).mean()), float(cost.mean()), walked
+    for i, pool in enumerate(pools.tolist()):
+        neighbors = np.full((q, K), -1, np.int32)
+
+        def some(first: int, last: int, i: int = i, pool: int = pool, neighbors: Any = neighbors) -> None:
+            with workspaces.one() as scratch:
+                smaller, found = with_places(scratch, pool), np.empty((q, pool), np.int32)
+                for j in range(first, last):
+                    row = np.arange(j, j + 1)
+                    if plan == IN:
+                        computed = unfiltered.search_matching(
+                            graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
+                        )
+                    else:
+                        computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
+                        _keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
+                    looked = _seen(scratch.marks.searches, scratch.marks.current)
+                    cost[i, j] = computed + unit.looked * max(0, looked - computed)
+
+        for_ranges(q, threads, some)
+        hits = (neighbors[:, :, None] == sought.truth[:, None, :]) & (neighbors[:, :, None] >= 0)
+        recall[i] = hits.any(axis=2).sum(axis=1) / wanted
+        short[i] = np.count_nonzero(neighbors >= 0, axis=1) < wanted
+        perfect = np.where(short[i], 1.0, recall[i]).mean() >= PERFECT
+        if perfect and plan == POST:  # what falls back on more is perfect too, but may get cheaper
+            perfect = short[i].mean() <= RARE
+        if perfect or cost[i].mean() > scan.mean():
+            break
+    return _Walked(recall, cost, short)
+
+
+def _or_scan(walked: _Walked, scan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and cost if those that found too few are scanned for."""
+    return np.where(walked.short, 1.0, walked.recall), walked.cost + np.where(walked.short, scan, 0)
+
+
+def _or_more(walked: _Walked, walks: np.ndarray, scan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and cost if those that found too few walk again with a pool of twice the size, which costs
+    walks (e,), while that is cheaper than a scan."""
+    recall, cost = walked.recall.copy(), walked.cost.copy()
+    sizes = len(recall)
+    for i in range(sizes):
+        short, j = walked.short[i].copy(), i
+        while short.any():
+            j += 2  # twice the size
+            again = short & (j < sizes and (walks[min(j, sizes - 1)] < scan))
+            again &= np.isfinite(walked.cost[min(j, sizes - 1)])
+            scanned = short & ~again
+            recall[i, scanned] = 1.0
+            cost[i, scanned] += scan[scanned]
+            if not again.any():
+                break
+            recall[i, again] = walked.recall[j, again]
+            cost[i, again] += walked.cost[j, again]
+            short = again & walked.short[j]
+    return recall, cost
 
 
 @jit

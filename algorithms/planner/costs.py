@@ -58,6 +58,7 @@ class Calibration(NamedTuple):
     selectivities: np.ndarray  # (m,) float64, descending
     pools: np.ndarray  # (e,) int64, ascending
     unfiltered: np.ndarray  # (e,) float64: recall without a filter
+    walks: np.ndarray  # (e,) float64: cost without a filter, NaN where it was not measured
     recall: np.ndarray  # (2, m, e) float64, NaN where it was not measured: it costs more than a scan
     cost: np.ndarray  # (2, m, e) float64, likewise
 
@@ -84,6 +85,7 @@ class Choice(NamedTuple):
     costs: np.ndarray  # (2, m) float64: what it costs then; inf if it has not
     scanned: float  # cost of a scan, for each match
     begun: float  # and for any number of them
+    walked: float  # cost of a walk without a filter, for each place of its pool
 
 
 def choice(c: Calibration, ef: int, k: int, n: int, unit: Units) -> Choice:
@@ -94,7 +96,7 @@ def choice(c: Calibration, ef: int, k: int, n: int, unit: Units) -> Choice:
     m = len(c.selectivities)
     pools, costs = np.full((2, m), np.inf), np.full((2, m), np.inf)
     begun = float(scan_cost(np.zeros(1), n, unit)[0])
-    wider = max(1.0, k / K)
+    wider, walked = max(1.0, k / K), np.inf
     if m:
         target = float(np.interp(np.log(ef / wider), np.log(c.pools), c.unfiltered))
         for plan in (IN, POST):
@@ -103,8 +105,9 @@ def choice(c: Calibration, ef: int, k: int, n: int, unit: Units) -> Choice:
                     c.pools, c.recall[plan, i], c.cost[plan, i], target
                 )
         wider *= max(1.0, ef / wider / c.pools[-1])
+        walked = float(np.nanmin(c.walks / c.pools))
     costs[IN] += n * unit.marked
-    return Choice(n, k, c.selectivities, wider * pools, wider * costs, unit.scanned, begun)
+    return Choice(n, k, c.selectivities, wider * pools, wider * costs, unit.scanned, begun, walked)
 
 
 @jit
@@ -132,6 +135,13 @@ def choose(c: Choice, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 plans[j] = plan
                 chosen[j] = max(np.int64(math.ceil(pool / STEP)) * STEP, c.k)
     return plans, chosen
+
+
+def walks_again(c: Choice, counts: np.ndarray, pools: np.ndarray) -> np.ndarray:
+    """(q,) bool: whether queries with counts (q,) matches that POST left with too few of them walk again by
+    pools (q,), which is cheaper than a scan."""
+    again: np.ndarray = (pools <= c.n) & (c.walked * pools < c.begun + c.scanned * counts)
+    return again
 
 
 @jit

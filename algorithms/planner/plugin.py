@@ -3,7 +3,8 @@
 - exact: the matches are scanned as bytes and the few that may be nearest ranked (`exact-int8`).
 - in: a walk of an HNSW graph over all items that keeps matches alone, until its pool is full of them. One
   that has cost half of what the scan costs is given up.
-- post: a walk that looks at no filter, of whose pool the matches are kept.
+- post: a walk that looks at no filter, of whose pool the matches are kept; if they are too few, another by a
+  pool of twice the size, while that is cheaper than the scan.
 
 A query that is left with fewer than min(k, matches) is answered by a scan. The two-hop walk of `acorn-1` is
 not among the plans; `benchmarks/native.py` shows it beside this.
@@ -22,6 +23,7 @@ the build does not look at attributes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -137,31 +139,47 @@ class Planner(NativeAlgorithm):
         self._scan_lists(queries, selection.scanned, selection.indptr, selection.ids, neighbors)
         if len(selection.scanned) < len(queries):
             self._walk_all(queries, selection, neighbors)
-            wanted = np.minimum(k, selection.counts)
-            short = np.flatnonzero(np.count_nonzero(neighbors >= 0, axis=1) < wanted)
+            short = np.flatnonzero(_are_short(neighbors, selection.counts))
             self._fallbacks += len(short)
             lists = self._lists(selection.filters, selection.counts, short)
             self._scan_lists(queries, short, *lists, neighbors)
         return neighbors
 
     def _walk_all(self, queries: np.ndarray, selection: Planned, neighbors: np.ndarray) -> None:
-        """Plan after plan and pool after pool."""
+        """Plan after plan. What POST leaves with too few matches walks again by a pool of twice the size,
+        while that is cheaper than a scan."""
         space = queries_in_space(self.metric, queries)
-        workspaces = self._workspaces(int(selection.pools.max()))
-        for plan, search in ((IN, self._search_in), (POST, self._search_post)):
-            rows = np.flatnonzero(selection.plans == plan)
-            pools = selection.pools[rows]
-            for pool in np.unique(pools).tolist():
-                some = rows[pools == pool]
+        pools = selection.pools.copy()
+        self._walk_by_pool(
+            self._search_in, np.flatnonzero(selection.plans == IN), pools, space, selection, neighbors
+        )
+        rows = np.flatnonzero(selection.plans == POST)
+        while len(rows):
+            self._walk_by_pool(self._search_post, rows, pools, space, selection, neighbors)
+            rows = rows[_are_short(neighbors[rows], selection.counts[rows])]
+            pools[rows] *= 2
+            rows = rows[costs.walks_again(self._choice, selection.counts[rows], pools[rows])]
 
-                def part(
-                    first: int, last: int, pool: int = pool, some: Any = some, how: Any = search
-                ) -> None:
-                    with workspaces.one() as scratch:
-                        smaller = with_places(scratch, pool)
-                        self._computed.append(how(space, some[first:last], selection, smaller, neighbors))
+    def _walk_by_pool(
+        self,
+        search: Callable[..., int],
+        rows: np.ndarray,
+        pools: np.ndarray,
+        queries: np.ndarray,
+        selection: Planned,
+        neighbors: np.ndarray,
+    ) -> None:
+        """For these rows, those with equal pools together."""
+        workspaces = self._workspaces(int(pools.max()))
+        for pool in np.unique(pools[rows]).tolist():
+            some = rows[pools[rows] == pool]
 
-                for_ranges(len(some), self.threads, part)
+            def part(first: int, last: int, pool: int = pool, some: np.ndarray = some) -> None:
+                with workspaces.one() as scratch:
+                    smaller = with_places(scratch, pool)
+                    self._computed.append(search(queries, some[first:last], selection, smaller, neighbors))
+
+            for_ranges(len(some), self.threads, part)
 
     def _search_in(
         self, queries: np.ndarray, rows: np.ndarray, selection: Planned, s: Scratch, neighbors: np.ndarray
@@ -229,3 +247,9 @@ class Planner(NativeAlgorithm):
     def counters(self) -> dict[str, float]:
         taken = {f"queries by {plan}": float(count) for plan, count in zip(PLANS, self._taken, strict=True)}
         return super().counters() | taken | {"fallbacks": self._fallbacks, "estimates": self._estimates}
+
+
+def _are_short(neighbors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(q,) bool: queries that have fewer than min(k, matches) neighbors (q, k)."""
+    short: np.ndarray = np.count_nonzero(neighbors >= 0, axis=1) < np.minimum(neighbors.shape[1], counts)
+    return short

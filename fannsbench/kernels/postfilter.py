@@ -90,7 +90,7 @@ def keep_matches(
     found: np.ndarray,
 ) -> None:
     """Of each of `queries` (m,), the first matches among its candidates (m, count) become its row of
-    neighbors (q, k), and their number its entry of found (q,)."""
+    neighbors (q, k), padded with -1, and their number its entry of found (q,)."""
     for row in range(len(queries)):
         query, count = queries[row], 0
         for item in candidates[row]:
@@ -99,6 +99,7 @@ def keep_matches(
             if item >= 0 and matches(predicate, query, item):
                 neighbors[query, count] = item
                 count += 1
+        neighbors[query, count:] = -1
         found[query] = count
 
 
