@@ -2,7 +2,8 @@
 
 The bytes are those that are saved, which leave out the vectors. The formulas count 4 bytes a link that there
 is room for, as the methods' papers and codes lay them out, and what goes with it. Reach is the share of a
-layer's items that a walk from where searches begin comes to.
+layer's items that a walk from where searches begin comes to. Of UNG and SeRF only the bytes are shown: what
+their walks can come to depends on the query.
 
     python benchmarks/graphs.py [--dataset wordnet-10k]
 """

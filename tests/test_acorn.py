@@ -41,6 +41,20 @@ def test_structure(world):
     assert reached(index.graph.links, index.graph.entry[0]) == set(range(n))
 
 
+def test_a_query_that_all_items_match_can_reach_them():
+    items, _, _ = clusters(3000, 24)
+    index = built(Acorn, items, threads=2, **BUILD | {"M_beta": 16})
+    links = index.graph.links
+    assert reached(np.ascontiguousarray(links[:, :16]), index.graph.entry[0]) == set(range(3000))
+    for row in links:
+        held = row[row >= 0].tolist()
+        assert len(set(held)) == len(held)
+        assert (row[len(held) :] == -1).all()
+    index.configure(**SEARCH | {"ef": 1000})
+    found = index.search(items[:500], 1, None)[:, 0]
+    assert np.mean(found == np.arange(500)) > 0.99
+
+
 def test_seeds_are_matches_spread_over_all():
     bits = np.zeros(13, np.uint8)
     out = np.empty(4, np.int32)

@@ -147,7 +147,7 @@ def test_tests_of_labels(column):
     count = len(postings.starts) - 1
     having = [set(postings.ids[postings.starts[c] : postings.starts[c + 1]].tolist()) for c in range(count)]
     of_item = [{c for c in range(count) if item in having[c]} for item in range(40)]
-    assert most_labels(labels) == max(1, *map(len, of_item)) or isinstance(labels, Sets)
+    assert most_labels(labels) == max(1, *map(len, of_item))
     for item in range(40):
         assert set(labels_at(labels, item).tolist()) - {-1} == of_item[item]
         for label in range(count):
@@ -209,7 +209,8 @@ def test_structure(indexes, world):
     _, _, columns = world
     for name, index in indexes.items():
         sets, links = sets_of(columns[name]), index.graph.links
-        assert links.shape[1] <= 48
+        stitched = 48 if name == "sets" else 16  # an item of one label is in one graph
+        assert links.shape[1] == (24 if isinstance(index, FilteredVamana) else stitched)
         for item, row in enumerate(links):
             held = row[row >= 0].tolist()
             assert (row[len(held) :] == -1).all()
@@ -234,7 +235,7 @@ def test_labels_hang_together(indexes, world):
                     if other in having and other not in seen:
                         seen.add(other)
                         waiting.append(other)
-            assert len(seen) >= 0.95 * len(having) or len(having) < 100
+            assert len(seen) >= 0.99 * len(having) or len(having) < 100  # short lists may leave rare ones out
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -248,6 +249,27 @@ def test_one_label(indexes, world, kind):
     text = "label in [$x, $y, 'none of them']"
     _, found = answers(indexes[kind], items, queries, column, text, x=labels, y=others)
     assert found > 0.97
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "sets"])
+def test_one_of_several_of_which_some_are_unknown_or_the_same(indexes, world, kind):
+    items, queries, columns = world
+    column, index = columns[kind], indexes[kind]
+    some = [some_labels(column, len(queries)), some_labels(column, len(queries))[::-1]]
+    some[0][:10] = some[1][:10]
+    some[1][5:20] = "none of them"
+    one = "'none of them' in label or $x in label or $y in label"
+    text = one if kind == "sets" else "label in ['none of them', $x, $y]"
+    filters = bound(text, {"label": column}, len(items), len(queries), x=some[0], y=some[1])
+    assert (index.select(filters).counts == filters.counts()).all()
+    for threads in (1, 2):
+        index.threads = threads
+        index.configure(ef=10, exact_below=len(items))
+        found = index.search(queries, 10, index.select(filters))
+        assert recall(found, items, queries, masks_of(filters)) == 1.0
+        assert index.counters()["distances"] == filters.counts().sum()
+    index.threads = 1
+    index.configure(ef=100, exact_below=0)
 
 
 def test_sets(indexes, world):

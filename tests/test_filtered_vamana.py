@@ -57,13 +57,11 @@ def test_one_label_for_all_gives_the_graph_of_vamana(gate, monkeypatch):
     assert (graph.links == vamana.build(vectors, 16, 30, 1.2, 3, 1).links).all()
 
 
-def test_without_labels_it_is_vamana(monkeypatch):
-    monkeypatch.setattr(vamana, "connect", lambda *_: 0)
-    items = clusters(600, 12)[0]
+@pytest.mark.parametrize("items", [clusters(600, 12)[0], np.ones((200, 3), np.float32)])
+def test_without_labels_it_is_vamana(items):
     index = built(FilteredVamana, items, **SMALL)
-    assert (
-        index.graph.links == vamana.build(items_in_space("euclidean", items), 16, 30, 1.2, 3, 1).links
-    ).all()
+    expected = vamana.build(items_in_space("euclidean", items), 16, 30, 1.2, 3, 1)
+    assert (index.graph.links == expected.links).all()
 
 
 def test_candidates_among_those_that_share_a_label_alone_give_no_other_links():

@@ -118,6 +118,15 @@ def test_filters(world, filtering, text):
         assert (found == index.search(queries, 10, None)).all()
 
 
+def test_what_post_filtering_scans_is_counted(world):
+    index, items, queries, _ = world
+    numbers = {"i": Number(np.arange(len(items)))}
+    few = bound("i < 30", numbers, len(items), len(queries))
+    index.configure(ef=50, filtering="post")
+    index.search(queries, 10, index.select(few))
+    assert index.counters()["distances"] == 30 * len(queries)
+
+
 @pytest.mark.parametrize("name", list(odd_items()))
 def test_odd_items(name):
     items = odd_items()[name]

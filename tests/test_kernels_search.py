@@ -24,7 +24,7 @@ from fannsbench.kernels.search import (
     rescore,
     scan,
 )
-from fannsbench.kernels.space import halves_of
+from fannsbench.kernels.space import as_half, halves_of
 
 
 def random_graph(seed: int, n: int, degree: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
@@ -106,10 +106,10 @@ def test_what_a_coarse_space_found_is_put_in_order():
     vectors = vectors * 1e4  # beyond what half precision holds
     query = (rng.integers(0, 4, 16) * 1e4).astype(np.float32)
     halves = halves_of(vectors)
-    assert np.abs(halves.vectors.view(np.float16)).max() <= 1
+    assert np.abs(halves.vectors.view(np.float16)).max() < 4
     coarse, exact = Pool.of(20), Pool.of(20)
     items = np.arange(50, dtype=np.int32)
-    scan(halves.vectors, query * halves.scale, items, coarse)
+    scan(halves.vectors, as_half(halves, query), items, coarse)
     scan(vectors, query, items, exact)
     far = np.array([distance for distance, _ in content(coarse)]) / halves.scale**2
     np.testing.assert_allclose(far, [distance for distance, _ in content(exact)], rtol=0.02)
@@ -118,6 +118,29 @@ def test_what_a_coarse_space_found_is_put_in_order():
         offer(pool, np.float32(-distance), item)
     assert rescore(vectors, query, pool) == 20
     assert content(pool) == content(exact)
+
+
+@pytest.mark.parametrize("case", ["far from the origin", "beside one far away", "all equal", "of one"])
+def test_halves_tell_near_from_far(case):
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((1 if case == "of one" else 400, 16)).astype(np.float32)
+    if case == "far from the origin":
+        vectors += np.float32(10_000)
+    if case == "beside one far away":
+        vectors[7] = 1e8
+    if case == "all equal":
+        vectors[:] = 3
+    halves = halves_of(vectors)
+    assert np.isfinite(halves.vectors.view(np.float16)).all()
+    for item in range(0, len(vectors), 40):
+        exact = ((vectors - vectors[item].astype(float)) ** 2).sum(axis=1)
+        halved = halves.vectors.view(np.float16).astype(float)
+        coarse = ((halved - as_half(halves, vectors[item])) ** 2).sum(axis=1)
+        assert coarse[item] <= coarse.max() * 1e-4
+        usual = exact < 1e6
+        np.testing.assert_allclose(coarse[usual] / halves.scale**2, exact[usual], rtol=0.02, atol=0.02)
+        if item != 7:
+            assert (coarse[~usual] > coarse[usual].max()).all()
 
 
 def test_a_workspace_is_nobody_elses_while_it_is_open():

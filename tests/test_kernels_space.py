@@ -16,7 +16,8 @@ def test_items_have_the_order_of_the_metric(metric, d):
     rng = np.random.default_rng(d)
     items = (rng.standard_normal((40, d)) * rng.uniform(0.5, 2, (40, 1))).astype(np.float32)
     queries = rng.standard_normal((5, d)).astype(np.float32)
-    space, asked = items_in_space(metric, items), queries_in_space(metric, queries)
+    space = items_in_space(metric, items)
+    asked = queries_in_space(metric, queries, space)
     assert space.dtype == asked.dtype == np.float32
     assert space.shape[1] == asked.shape[1]
     for query, brought in zip(queries, asked, strict=True):
@@ -24,6 +25,19 @@ def test_items_have_the_order_of_the_metric(metric, d):
         found = np.array([squared_distance(brought, space, i) for i in range(len(items))])
         gaps = far[:, None] - far
         assert ((found[:, None] - found)[gaps > 1e-4] > 0).all()  # closer ones may round to the same
+
+
+@pytest.mark.parametrize("length", [1, 4e3, 4e5])
+def test_short_queries_of_long_items_keep_the_order_of_the_inner_product(length):
+    rng = np.random.default_rng(1)
+    items = (rng.standard_normal((2000, 24)) * length).astype(np.float32)
+    queries = rng.standard_normal((20, 24)).astype(np.float32) * 1e-3
+    space = items_in_space(Metric.INNER_PRODUCT, items)
+    asked = queries_in_space(Metric.INNER_PRODUCT, queries, space)
+    for query, brought in zip(queries, asked, strict=True):
+        product = items.astype(np.float64) @ query
+        nearest = np.argsort([squared_distance(brought, space, i) for i in range(len(items))])[:10]
+        assert len(set(nearest) & set(np.argsort(-product)[:10])) >= 9
 
 
 def test_rows_begin_with_cache_lines_and_cannot_be_written():
@@ -37,7 +51,7 @@ def test_rows_begin_with_cache_lines_and_cannot_be_written():
 def test_vectors_of_length_zero_stay_in_place():
     space = items_in_space(Metric.COSINE, np.zeros((2, 3), np.float32))
     assert (space == 0).all()
-    assert (queries_in_space(Metric.COSINE, np.zeros((1, 3), np.float32)) == 0).all()
+    assert (queries_in_space(Metric.COSINE, np.zeros((1, 3), np.float32), space) == 0).all()
 
 
 @pytest.mark.parametrize("stored", [np.float32, np.float16, np.int8, np.uint8])

@@ -7,13 +7,13 @@ import pytest
 from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
 
 from fannsbench.algorithm import Items
-from fannsbench.algorithms.ung import labels, navigating
+from fannsbench.algorithms.ung import crossing, labels, navigating
 from fannsbench.algorithms.ung.index import Ung
 from fannsbench.algorithms.ung.plugin import UngAlgorithm
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 
 BUILD = {"R": 8, "L": 30, "alpha": 1.2, "delta": 3, "rule2": "nearest", "branch": 0}
-SEARCH = {"ef": 40, "sigma": 8, "entries": "spread", "scan": 0}
+SEARCH = {"ef": 40, "sigma": 8, "scan": 0}
 LETTERS = "abcdefghij"
 N = 400
 
@@ -174,6 +174,19 @@ def test_edges_stay_in_a_group_or_lead_to_the_next_larger_sets(grouped, rule2, d
     assert all(len(pairs[pair]) >= count for pair, count in wanted.items())
 
 
+def test_of_large_groups_a_search_finds_about_the_nearest(grouped, monkeypatch):
+    vectors, _, _ = clusters(N, 8)
+    graphs = []
+    for scanned, threads in ((1000, 1), (8, 1), (8, 2)):
+        monkeypatch.setattr(crossing, "SCANNED", scanned)
+        made = built(UngAlgorithm, vectors, grouped[1], threads=threads, **BUILD | {"L": 4})
+        rows, targets = edges_of(made.graph)
+        graphs.append(set(zip(rows.tolist(), targets.tolist(), strict=True)))
+    exact, searched, again = graphs
+    assert searched == again != exact
+    assert len(exact & searched) > 0.95 * len(exact)
+
+
 def test_walks_come_to_all_that_matches(grouped):
     vectors, _, _ = clusters(N, 8)
     made = built(UngAlgorithm, vectors, grouped[1], **BUILD)
@@ -188,6 +201,24 @@ def test_walks_come_to_all_that_matches(grouped):
             waiting += new
         starts = grouped[2].starts
         assert seen == {row for g in matching for row in range(starts[g], starts[g + 1])}
+
+
+@pytest.mark.parametrize("most", [2, 4])
+def test_large_nested_sets(most):
+    items, queries, _ = clusters(5000, 12, seed=2)
+    depth = np.random.default_rng(3).integers(1, most + 1, 5000)
+    attributes = attributes_of([set("abcd"[:length]) for length in depth])
+    made = built(UngAlgorithm, items, attributes, **BUILD | {"R": 16, "delta": 6})
+    filters = bound("'a' in tags", attributes, 5000, len(queries))
+    shares = []
+    for ef in (40, 100, 300):
+        made.configure(ef=ef, sigma=16, scan=0)
+        shares.append(
+            recall(made.search(queries, 10, made.select(filters)), items, queries, masks_of(filters))
+        )
+    assert shares[0] > 0.9
+    assert shares[1] > 0.95
+    assert shares[2] > 0.99
 
 
 def test_branches_are_graphs_of_all_below_a_node(grouped):
@@ -256,7 +287,7 @@ def test_recall(text, branch):
     assert shares[1] >= 0.93
     assert shares[0] <= shares[1] + 0.02
     assert shares[2] == 1
-    made.configure(**{**SEARCH, "ef": 20, "entries": "first", "scan": 1})
+    made.configure(**{**SEARCH, "ef": 20, "scan": 1})
     assert recall(made.search(queries, 10, made.select(filters)), items, queries, masks_of(filters)) > 0.6
     made.configure(**{**SEARCH, "scan": 1000})
     assert recall(made.search(queries, 10, made.select(filters)), items, queries, masks_of(filters)) == 1

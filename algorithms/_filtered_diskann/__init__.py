@@ -17,7 +17,7 @@ from fannsbench.algorithm import Items
 from fannsbench.algorithms._filtered_diskann import graph
 from fannsbench.algorithms._filtered_diskann.graph import Labelled
 from fannsbench.algorithms._filtered_diskann.labels import OneEach, labels_of
-from fannsbench.algorithms._native import NativeAlgorithm
+from fannsbench.algorithms._native import NativeAlgorithm, unfiltered
 from fannsbench.attributes import Column, Postings
 from fannsbench.errors import UserError
 from fannsbench.filters import BoundFilters, FilterKind
@@ -72,8 +72,9 @@ class FilteredDiskANN(NativeAlgorithm):
 
     def select(self, filters: BoundFilters) -> Selection:
         low, high = filters.predicate.bounds[..., 0], filters.predicate.bounds[..., 1]
-        wanted = np.sort(np.where(low <= high, low, -1), axis=1).astype(np.int32)
-        wanted = np.where(wanted >= 0, wanted, wanted[:, -1:])  # values that no item has
+        known = np.where(low <= high, low, -1)
+        wanted = np.where(known >= 0, known, known.max(axis=1, keepdims=True))  # values that no item has
+        wanted = np.sort(wanted, axis=1).astype(np.int32)
         if wanted.shape[1] == 1 or not isinstance(self.labels, OneEach):
             return Selection(filters, wanted, filters.counts(self.threads))
         sizes = np.append(np.diff(self.postings.starts), 0)
@@ -84,15 +85,16 @@ class FilteredDiskANN(NativeAlgorithm):
         self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray
     ) -> int:
         if selection is None:
-            return graph.search(self.graph, self.vectors, queries, rows, scratch, neighbors)
+            return unfiltered.search(self.graph, self.vectors, queries, rows, scratch, neighbors)
         wanted = selection.wanted
         search = graph.search_label if wanted.shape[1] == 1 else graph.search_any
         return search(self.graph, self.labels, self.vectors, queries, rows, wanted, scratch, neighbors)
 
     def warm_up(self) -> None:
-        self.rehearse("letter == 'a'", "letter in ['a', 'b']", attribute="letter", ef=1, exact_below=0)
+        self.rehearse(built_on=[], ef=1, exact_below=0)
+        self.rehearse("letter == 'a'", "letter in ['a', 'b']", built_on=["letter"], ef=1, exact_below=0)
         several = "'a' in letters or 'b' in letters"
-        self.rehearse("'a' in letters", several, attribute="letters", ef=1, exact_below=0)
+        self.rehearse("'a' in letters", several, built_on=["letters"], ef=1, exact_below=0)
 
 
 def _wants_one_of_several(tree: Node) -> bool:

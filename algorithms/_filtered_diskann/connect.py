@@ -20,14 +20,15 @@ from fannsbench.kernels.search import Scratch, accepts, begin, best_first, enter
 
 def connect_labels(
     graph: Labelled, labels: OneEach | Sets, postings: Postings, vectors: np.ndarray, ef: int
-) -> int:
+) -> None:
     """Link in the items that a walk from the start of one of their labels, along items that have it, does not
-    come to. Returns how many pairs of a label and an item remain.
+    come to.
 
     One of the near items that a search of pool `ef` finds links to it: one that has room, or one of whose
-    links can be exchanged, since the item leads on to its end for every label that both ends share."""
+    links can be exchanged, since the item leads on to its end for every label that both ends share. Where
+    there is none, which short lists and many labels of an item lead to, it stays cut off for that label."""
     n, width = graph.links.shape
-    return _connect(
+    _connect(
         graph,
         labels,
         postings.starts,
@@ -49,9 +50,8 @@ def _connect(
     reached: Marks,
     waiting: np.ndarray,
     s: Scratch,
-) -> int:
+) -> None:
     graph, labels, vectors, s = borrowed(graph), borrowed(labels), borrowed(vectors), borrowed(s)
-    remaining = 0
     for label in range(graph.label_starts.size):
         start = graph.label_starts[label]
         if start < 0:
@@ -68,9 +68,6 @@ def _connect(
             best_first(labelled, vectors, vectors[item], s)
             if _link_in(graph.links, labels, item, s.pool):
                 spread(labelled, item, reached, waiting)
-            else:
-                remaining += 1
-    return remaining
 
 
 @jit

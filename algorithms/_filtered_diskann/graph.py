@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fannsbench.algorithms._filtered_diskann.labels import OneEach, Sets, with_label
+from fannsbench.algorithms._native.unfiltered import entry
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.dispatch import by_type
 from fannsbench.kernels.pool import Marks, Pool, clear, item_at, mark, offer, size, write_ids
 from fannsbench.kernels.search import (
     Scratch,
-    Table,
     accepts,
     begin,
     best_first,
@@ -121,19 +121,9 @@ def own_labels_first(codes: np.ndarray, links: np.ndarray) -> None:
         links[node, own : own + other] = others[:other]
 
 
-@jit
-def search(
-    graph: Labelled, vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, s: Scratch, out: np.ndarray
-) -> int:
-    """Without a filter, for queries[rows] into out[rows] (q, k) int32. Returns the number of distances."""
-    graph, vectors, queries, s = borrowed(graph), borrowed(vectors), borrowed(queries), borrowed(s)
-    computed = 0
-    for row in rows:
-        begin(s)
-        computed += enter(vectors, queries[row], graph.start[0], s)
-        computed += best_first(Table(graph.links), vectors, queries[row], s)
-        write_ids(s.pool, out[row])
-    return computed
+@entry.register(Labelled)
+def _at_start(graph: Labelled, vectors: np.ndarray, query: np.ndarray) -> tuple[int, int]:
+    return graph.start[0], 1
 
 
 @jit
@@ -147,7 +137,7 @@ def search_label(
     s: Scratch,
     out: np.ndarray,
 ) -> int:
-    """As `search`, among the items that have label wanted[row, 0]."""
+    """As `search` of an unfiltered graph, among the items that have label wanted[row, 0]."""
     graph, labels, vectors = borrowed(graph), borrowed(labels), borrowed(vectors)
     queries, s = borrowed(queries), borrowed(s)
     computed = 0
@@ -171,9 +161,9 @@ def search_any(
     s: Scratch,
     out: np.ndarray,
 ) -> int:
-    """As `search`, among the items that have one of the labels wanted[row] (m,) int32, ascending: one search
-    for each. In a single one for all, the entry of a label would leave the pool before its turn where it is
-    far from the query, and with it the label's items, if no others link to them."""
+    """As `search_label`, among the items that have one of the labels wanted[row] (m,) int32, ascending: one
+    search for each. In a single one for all, the entry of a label would leave the pool before its turn where
+    it is far from the query, and with it the label's items, if no others link to them."""
     graph, labels, vectors = borrowed(graph), borrowed(labels), borrowed(vectors)
     queries, wanted, s = borrowed(queries), borrowed(wanted), borrowed(s)
     k, computed = out.shape[1], 0

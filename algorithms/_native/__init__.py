@@ -9,6 +9,7 @@ walk ends with fewer than min(k, matches). Hence never fewer are returned than e
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,18 +87,21 @@ class NativeAlgorithm(Algorithm):
     def configure(self) -> None:
         self._scratch = None
         self._computed = [0]
+        self._scanned = self._fallbacks = 0
 
     def select(self, filters: BoundFilters) -> Any:
-        return Selection(filters, filters.counts(self.threads), filters.bitmaps(self.threads))
+        bitmaps = filters.bitmaps(self.threads)
+        return Selection(filters, np.bitwise_count(bitmaps).sum(axis=1, dtype=np.int64), bitmaps)
 
     def search(self, queries: np.ndarray, k: int, selection: Any) -> np.ndarray:
-        queries = queries_in_space(self.metric, queries)
+        queries = queries_in_space(self.metric, queries, self.vectors)
         neighbors = np.full((len(queries), k), -1, np.int32)
         rows = np.arange(len(queries))
         if selection is not None:
             few = selection.counts <= max(k, self.scans_up_to(k))
             self._scan(queries, rows[few], selection, neighbors)
             rows = rows[~few]
+            self._scanned += int(few.sum())
         workspaces = self._workspaces(k)
 
         def walk(first: int, last: int) -> None:
@@ -110,7 +114,9 @@ class NativeAlgorithm(Algorithm):
         if len(short):
             matches = np.full(len(queries), len(self.vectors)) if selection is None else selection.counts
             found = np.count_nonzero(neighbors[short] >= 0, axis=1)
-            self._scan(queries, short[found < np.minimum(k, matches[short])], selection, neighbors)
+            short = short[found < np.minimum(k, matches[short])]
+            self._scan(queries, short, selection, neighbors)
+            self._fallbacks += len(short)
         return neighbors
 
     def _workspaces(self, k: int) -> Workspaces:
@@ -121,17 +127,18 @@ class NativeAlgorithm(Algorithm):
     def _scan(self, queries: np.ndarray, rows: np.ndarray, selection: Any, neighbors: np.ndarray) -> None:
         """Exact answers."""
         if selection is None:
-            indptr = np.arange(len(rows) + 1) * len(self.vectors)
-            ids = np.tile(np.arange(len(self.vectors), dtype=np.int32), len(rows))
+            ids = np.arange(len(self.vectors), dtype=np.int32)
+            starts, stops = np.zeros(len(rows), np.int64), np.full(len(rows), len(ids))
         else:
             indptr, ids = self._matches(rows, selection)
+            starts, stops = indptr[:-1], indptr[1:]
 
         def scan_some(first: int, last: int) -> None:
             pool = Pool.of(neighbors.shape[1])
-            _scan_lists(self.vectors, queries, rows, indptr, ids, first, last, pool, neighbors)
+            _scan_lists(self.vectors, queries, rows, starts, stops, ids, first, last, pool, neighbors)
 
         for_ranges(len(rows), self.threads, scan_some)
-        self._computed.append(len(ids))
+        self._computed.append(int((stops - starts).sum()))
 
     def _matches(self, rows: np.ndarray, selection: Any) -> tuple[np.ndarray, np.ndarray]:
         """indptr (r + 1,) int64 and the rows of `self.vectors` that match each of these queries (r,)."""
@@ -141,12 +148,16 @@ class NativeAlgorithm(Algorithm):
         return postings
 
     def counters(self) -> dict[str, float]:
-        return {"distances": float(sum(self._computed))}
+        return {
+            "distances": float(sum(self._computed)),
+            "scanned queries": self._scanned,
+            "fallbacks": self._fallbacks,
+        }
 
-    def rehearse(self, *filters: str, attribute: str | None = None, **settings: Any) -> None:
+    def rehearse(self, *filters: str, built_on: Sequence[str] | None = None, **settings: Any) -> None:
         """Compile by building and searching something small, for `warm_up`: without a filter, and with each
         of these on `number`, 0 to 63, `letter`, a or b, and the set `letters`, which holds that letter and c,
-        or on one of these attributes alone; with these search parameters."""
+        or on some of these attributes alone; with these search parameters."""
         n = 64
         letters = ["ab"[i % 2] for i in range(n)]
         columns = {
@@ -154,7 +165,7 @@ class NativeAlgorithm(Algorithm):
             "letter": Category.from_values(letters),
             "letters": LabelSet.from_values([{letter, "c"} for letter in letters]),
         }
-        attributes = Attributes({attribute: columns[attribute]} if attribute else columns, n)
+        attributes = Attributes({a: columns[a] for a in (columns if built_on is None else built_on)}, n)
         vectors = np.random.default_rng(0).standard_normal((n, 16), np.float32)
         small = copy(self)
         small.build(Items(vectors, attributes), 1)
@@ -170,7 +181,8 @@ def _scan_lists(
     vectors: np.ndarray,
     queries: np.ndarray,
     rows: np.ndarray,
-    indptr: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
     ids: np.ndarray,
     first: int,
     last: int,
@@ -180,5 +192,5 @@ def _scan_lists(
     vectors, pool = borrowed(vectors), borrowed(pool)
     for i in range(first, last):
         clear(pool)
-        scan(vectors, queries[rows[i]], ids[indptr[i] : indptr[i + 1]], pool)
+        scan(vectors, queries[rows[i]], ids[starts[i] : stops[i]], pool)
         write_ids(pool, neighbors[rows[i]])

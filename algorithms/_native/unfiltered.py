@@ -59,14 +59,16 @@ class UnfilteredGraph(NativeAlgorithm):
     def search(self, queries: np.ndarray, k: int, selection: Any) -> np.ndarray:
         if not isinstance(selection, PostFilter):
             return super().search(queries, k, selection)
-        unfiltered = super().search
-        return selection.search(
+        unfiltered, before = super().search, selection.scanned
+        neighbors = selection.search(
             lambda some, count: unfiltered(some, count, None),
             queries,
             k,
             max(self.ef, 2 * k),
             scan_matches=True,
         )
+        self._computed.append(selection.scanned - before)
+        return neighbors
 
     def walk(
         self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray

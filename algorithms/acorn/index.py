@@ -13,7 +13,7 @@ from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.frontier import pop
 from fannsbench.kernels.insert import link_back
 from fannsbench.kernels.parallel import for_ranges
-from fannsbench.kernels.pool import Marks, item_at, mark, size
+from fannsbench.kernels.pool import Marks, item_at, size
 from fannsbench.kernels.prune import choose
 from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
@@ -25,6 +25,7 @@ from fannsbench.kernels.search import (
     enter,
     enter_matching,
     expand_matching,
+    fresh_of_row,
     neighbours,
 )
 
@@ -42,15 +43,7 @@ def _first_unseen(graph: FirstLinks, node: int, marks: Marks, fresh: np.ndarray)
     layers, layer = graph.layers, graph.layer
     links = layers.upper if layer else layers.links
     row = layers.starts[layer] + layers.place[node] if layer else np.int64(node)
-    count = 0
-    for place in range(links.shape[1]):
-        item = links[row, place]
-        if item < 0 or count == graph.most:
-            break
-        if mark(marks, item):
-            fresh[count] = item
-            count += 1
-    return count
+    return fresh_of_row(links, row, marks, fresh, graph.most)
 
 
 class Everything(NamedTuple):
@@ -88,8 +81,19 @@ def build(
     workspaces = Workspaces(lambda: Scratch.of(n, candidates, widest, matching=not gathering.by_distance))
     for top, items in batches:
         _insert(layers, gathering, M_beta, vectors, items, top, workspaces, threads)
-    connect(layers.links, vectors, layers.entry[0], candidates)
+    _connect_first(layers.links, 2 * M, vectors, layers.entry[0], candidates)
     return layers
+
+
+def _connect_first(links: np.ndarray, most: int, vectors: np.ndarray, start: int, ef: int) -> None:
+    """Link in what a walk along the first `most` links of each item does not come to: a query that all items
+    match sees no others. What these take the place of follows after them."""
+    first = links[:, :most].copy()
+    connect(first, vectors, start, ef)
+    for row in np.flatnonzero((first != links[:, :most]).any(axis=1)):
+        others = [item for item in links[row] if item >= 0 and item not in first[row]]
+        both = [*first[row][first[row] >= 0], *others][: links.shape[1]]
+        links[row, : len(both)] = both
 
 
 def _insert(
@@ -104,14 +108,14 @@ def _insert(
 ) -> None:
     """Items whose highest layer is `top`."""
     lowest = np.full((len(items), layers.links.shape[1]), -1, np.int32)
-    upper = np.full((top, len(items), layers.upper.shape[1]), -1, np.int32)
+    upper = np.full((len(items), top, layers.upper.shape[1]), -1, np.int32)
     most = max(layers.upper.shape[1], layers.links.shape[1])
     rule = Compression(layers.links, M_beta, most)
 
     def find(first: int, last: int) -> None:
         some = slice(first, last)
         with workspaces.one() as scratch:
-            _find_links(layers, gathering, rule, vectors, items[some], scratch, lowest[some], upper[:, some])
+            _find_links(layers, gathering, rule, vectors, items[some], scratch, lowest[some], upper[some])
 
     for_ranges(len(items), threads, find)
     layers.links[items] = lowest
@@ -119,8 +123,8 @@ def _insert(
     link_back(rule, vectors, layers.links, items, lowest, threads)
     for layer in range(1, top + 1):
         rows = layers.starts[layer] + layers.place
-        layers.upper[rows[items]] = upper[layer - 1]
-        link_back(Nearest(), vectors, layers.upper, items, upper[layer - 1], threads, rows)
+        layers.upper[rows[items]] = upper[:, layer - 1]
+        link_back(Nearest(), vectors, layers.upper, items, upper[:, layer - 1], threads, rows)
 
 
 @jit
@@ -135,17 +139,17 @@ def _find_links(
     upper: np.ndarray,
 ) -> None:
     """Choose neighbours of items that are not linked yet: lowest (b, degree) for the lowest layer, upper
-    (layers above, b, candidates), -1 padded."""
+    (b, layers above, candidates), -1 padded."""
     layers, rule, vectors, s = borrowed(layers), borrowed(rule), borrowed(vectors), borrowed(s)
     lowest, upper = borrowed(lowest), borrowed(upper)
     for i in range(items.size):
         item = items[i]
         vector = vectors[item]
-        nearest, _ = descend(layers, vectors, vector, len(upper), gathering.M)
-        for layer in range(len(upper), -1, -1):
+        nearest, _ = descend(layers, vectors, vector, upper.shape[1], gathering.M)
+        for layer in range(upper.shape[1], -1, -1):
             gather(layers, layer, gathering, vectors, vector, nearest, s)
             if layer:
-                choose(Nearest(), item, s.pool, upper.shape[2], vectors, upper[layer - 1, i])
+                choose(Nearest(), item, s.pool, upper.shape[2], vectors, upper[i, layer - 1])
             else:
                 choose(rule, item, s.pool, lowest.shape[1], vectors, lowest[i])
             nearest = item_at(s.pool, 0)

@@ -5,14 +5,15 @@ Embeddings and Structured Data, SIGMOD 2024. The graph knows nothing of attribut
 served; items are tested against a bitmap of the query, made in the filter step.
 
 Where paper and authors' code (TAG-Research/ACORN) differ, this is as the code in:
-- Room for M_beta + 1.5 M links in the lowest layer; a node leads to matches until it has come upon 2 M of
-  them.
+- Room for M_beta + 1.5 M links in the lowest layer, but for M gamma in the others; a node leads to matches
+  until it has come upon 2 M of them.
+- With gamma = 1 there is no second step in the upper layers, and `gather_stop` is always "distance".
 
 and as the paper in:
 - Lists of the lowest layer are cut once what is two links away fills M gamma (`Compression`); in the code
   once it fills a list, which is at the first item beyond M_beta.
 - Links are ordered nearest first, those after the last cut as they came. The code has the farthest first.
-- Of each item that is expanded in the build, M unseen links are looked at; a slip in the code halves that.
+- Of each item that is expanded in the build, M links are looked at; a slip in the code halves that.
 - `gather_stop = "distance"`: candidates are sought by the usual search. `"code"` expands all that was ever
   let in.
 - `fallback`: queries with at most that share of matches are answered by computing all distances. The paper
@@ -23,6 +24,9 @@ match could be returned; a search could end too early; links were marked as seen
 
 Ours:
 - Items are inserted in batches, and those that no walk comes to are linked in (`fannsbench.kernels.reach`).
+- The search for an item's links begins on each layer at the nearest that it found on the one above, and the M
+  links that are looked at are such as have not been seen.
+- Of a node's neighbours all those that match come before any that are two links away.
 - A search begins at `seeds` matching items as well, spread over all. Where matches lie in parts with no links
   between them, as those of a rare label, it found only the part that it came down in.
 - Links of matching items are not looked at in the second step: these items are in the search by themselves.

@@ -49,7 +49,9 @@ def _two_hops(graph: TwoHop, node: int, marks: Marks, fresh: np.ndarray) -> int:
                 last += 1
     if last <= (1 - ENOUGH) * degree:
         return count
-    most = int(min(float(degree * graph.times), degree * degree / (degree - last)))  # inf if none matches
+    most = degree * graph.times
+    if last < degree:
+        most = min(most, degree * degree // (degree - last))
     looked, left = 0, width * graph.times - 1
     first = 0
     while first < last and count < most and looked < left:

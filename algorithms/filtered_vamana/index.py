@@ -22,6 +22,7 @@ from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import drop, insert, prefix_doubling
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose
+from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
     Scratch,
     Table,
@@ -32,7 +33,7 @@ from fannsbench.kernels.search import (
     rescore,
     with_places,
 )
-from fannsbench.kernels.space import Halves, halves_of
+from fannsbench.kernels.space import Halves, as_half, halves_of
 from fannsbench.vectors import slices
 
 DRAWS = 25
@@ -89,6 +90,8 @@ def build(
 
     for batch in prefix_doubling(1, n, n):
         insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
+    if not len(postings.ids):
+        connect(graph.links, vectors, start, L)
     connect_labels(graph, labels, postings, vectors, L)
     if isinstance(labels, OneEach):
         own_labels_first(labels.codes, graph.links)
@@ -157,7 +160,7 @@ def _find_links(
     for i in range(items.size):
         item = items[i]
         vector = vectors[item]
-        coarse = vector * halves.scale
+        coarse = as_half(halves, vector)
         own = labels_at(rule.labels, item)
         s = with_places(filtered, max(L, own.size))
         begin(s)

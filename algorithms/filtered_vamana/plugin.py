@@ -19,7 +19,8 @@ parts of a label are cut off. Not as DiskANN's code:
   threads nor on the order of the data.
 - A list never holds more than R links, and is pruned when it would.
 - The searches of a build compare in half precision; what they find is compared exactly.
-- Items that pruning has cut off from where the search for one of their labels begins are linked in again.
+- Items that pruning has cut off from where the search for one of their labels begins are linked in again,
+  where a near item has room or can exchange a link.
 - One of several labels is sought by a search for each, not by one for all: that loses labels whose entry is
   far from the query.
 - Where items have one label, links to the same one are kept first, so a search reads no others.

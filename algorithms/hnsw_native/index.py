@@ -21,6 +21,7 @@ from fannsbench.kernels.pool import Marks, item_at
 from fannsbench.kernels.prune import Heuristic, choose
 from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
+    ALL,
     Scratch,
     Table,
     Workspaces,
@@ -31,11 +32,9 @@ from fannsbench.kernels.search import (
     neighbours,
     rescore,
 )
-from fannsbench.kernels.space import Halves, halves_of, squared_distance
+from fannsbench.kernels.space import Halves, as_half, halves_of, squared_distance
 
 HIGHEST = 30
-ALL = 2**31 - 1
-"""More links than an item can have."""
 
 
 class Layers(NamedTuple):
@@ -124,18 +123,18 @@ def _insert(
     threads: int,
 ) -> None:
     """Items whose highest layer is `top`."""
-    chosen = np.full((top + 1, len(items), M), -1, np.int32)
+    chosen = np.full((len(items), top + 1, M), -1, np.int32)
 
     def find(first: int, last: int) -> None:
         with workspaces.one() as scratch:
-            _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[:, first:last])
+            _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[first:last])
 
     for_ranges(len(items), threads, find)
     for layer in range(top + 1):
         links = layers.upper if layer else layers.links
         rows = layers.starts[layer] + layers.place if layer else None
-        links[items if rows is None else rows[items], :M] = chosen[layer]
-        link_back(Heuristic(), vectors, links, items, chosen[layer], threads, rows)
+        links[items if rows is None else rows[items], :M] = chosen[:, layer]
+        link_back(Heuristic(), vectors, links, items, chosen[:, layer], threads, rows)
 
 
 @jit
@@ -148,13 +147,13 @@ def _find_links(
     s: Scratch,
     chosen: np.ndarray,
 ) -> None:
-    """Choose neighbours for items on the layers from `top` down: chosen (top + 1, b, M), -1 padded."""
+    """Choose neighbours for items on the layers from `top` down: chosen (b, top + 1, M), -1 padded."""
     layers, vectors, halves = borrowed(layers), borrowed(vectors), borrowed(halves)
     s, chosen = borrowed(s), borrowed(chosen)
     for i in range(items.size):
         item = items[i]
         vector = vectors[item]
-        coarse = vector * halves.scale
+        coarse = as_half(halves, vector)
         nearest, _ = descend(layers, vectors, vector, top)
         for layer in range(top, -1, -1):
             begin(s)
@@ -165,7 +164,7 @@ def _find_links(
             else:
                 best_first(Table(layers.links), halves.vectors, coarse, s)
             rescore(vectors, vector, s.pool)
-            choose(Heuristic(), item, s.pool, chosen.shape[2], vectors, chosen[layer, i])
+            choose(Heuristic(), item, s.pool, chosen.shape[2], vectors, chosen[i, layer])
             nearest = item_at(s.pool, 0)
 
 

@@ -8,6 +8,7 @@ next lower layer begins at the nearest item found; lists are pruned only when th
 Not as hnswlib:
 - Items are inserted in batches, in an order drawn from the seed, the highest layers first. So the graph
   depends neither on the number of threads nor on the order of the data.
+- The searches of a build compare in half precision; what they find is compared exactly.
 - Items that pruning has cut off are linked in again at the end.
 - Of the copies of a vector, an item links to one: many copies do not end up linked to one another alone.
 

@@ -106,7 +106,7 @@ class Planner(NativeAlgorithm):
         self.ef = ef
         self._choose_for(costs.K)
         self._taken = np.zeros(len(PLANS), np.int64)
-        self._fallbacks = self._estimates = 0
+        self._estimates = 0
 
     def _choose_for(self, k: int) -> None:
         self._choice = costs.choice(self.calibration, self.ef, k, len(self.vectors), self._units)
@@ -135,6 +135,7 @@ class Planner(NativeAlgorithm):
             self._choose_for(k)
             selection = self._planned(selection.filters, selection.counts)
         self._taken += np.bincount(selection.plans, minlength=len(PLANS))
+        self._scanned += len(selection.scanned)
         neighbors = np.full((len(queries), k), -1, np.int32)
         self._scan_lists(queries, selection.scanned, selection.indptr, selection.ids, neighbors)
         if len(selection.scanned) < len(queries):
@@ -148,7 +149,7 @@ class Planner(NativeAlgorithm):
     def _walk_all(self, queries: np.ndarray, selection: Planned, neighbors: np.ndarray) -> None:
         """Plan after plan. What POST leaves with too few matches walks again by a pool of twice the size,
         while that is cheaper than a scan."""
-        space = queries_in_space(self.metric, queries)
+        space = queries_in_space(self.metric, queries, self.vectors)
         pools = selection.pools.copy()
         self._walk_by_pool(
             self._search_in, np.flatnonzero(selection.plans == IN), pools, space, selection, neighbors
@@ -246,7 +247,7 @@ class Planner(NativeAlgorithm):
 
     def counters(self) -> dict[str, float]:
         taken = {f"queries by {plan}": float(count) for plan, count in zip(PLANS, self._taken, strict=True)}
-        return super().counters() | taken | {"fallbacks": self._fallbacks, "estimates": self._estimates}
+        return super().counters() | taken | {"estimates": self._estimates}
 
 
 def _are_short(neighbors: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ without a value are left out. Vectors are kept in that order, so ranges are cont
 range is all items.
 
 The 2D segment graph serves every range. With `one_sided = "1d"`, a range that holds the least or the greatest
-value is served by a 1D segment graph instead, of which there then is one for each direction. That takes more
-than twice the space again, so it is not the default.
+value is served by a 1D segment graph instead, of which there then is one for each direction. That takes about
+twice the space again, so it is not the default.
 
 As the authors' code: at most index_k links on the layer that is built on; MaxLeap unless told otherwise;
 reverse edges have no life time, and the latest 2 index_k in the range are followed; three seeds; ranges
@@ -18,8 +18,8 @@ closed on both sides. Not as the authors' code:
 - No upper layers. Searches of the build begin at three seeds too, as those of queries always do.
 - Items are inserted in batches of consecutive ones, searched for in the graph of all before the batch, and
   compared with those before them in the batch, of which the nearest ef_construction are candidates, near or
-  not: short ranges need them. So the graph does not depend on the number of threads. `batch = 1` inserts in
-  the paper's order.
+  not. So the graph does not depend on the number of threads, and serves short ranges better than that of the
+  paper's order, which `batch = 1` inserts in: there a short range sees only what few searches happened on.
 - Candidates are the items that the search expanded, not all that were ever in its pool; they are not
   multiplied from segment to segment.
 - Seeds can be results: with theirs, three items of a range are never found.

@@ -16,7 +16,8 @@ alpha. Not as DiskANN's code:
   `entry = "medoid"` begins where the label's own graph does.
 - Items are inserted in an order drawn from the seed, in batches for large labels, one by one for others. So
   the graph depends neither on the number of threads nor on the order of the data.
-- Items that pruning has cut off from where the search for one of their labels begins are linked in again.
+- Items that pruning has cut off from where the search for one of their labels begins are linked in again,
+  where a near item has room or can exchange a link.
 - One of several labels is sought by a search for each, not by one for all: that loses labels whose entry is
   far from the query.
 """

@@ -59,6 +59,7 @@ def cross_edges(
                     starts,
                     entries,
                     graph.groups,
+                    SCANNED,
                     tasks[first:last],
                     scratch,
                     Pool.of(count),
@@ -85,19 +86,20 @@ def _nearest_in_groups(
     starts: np.ndarray,
     entries: np.ndarray,
     groups: np.ndarray,
+    scanned: int,
     tasks: np.ndarray,
     s: Scratch,
     nearest: Pool,
     found: np.ndarray,
 ) -> None:
     """tasks (t, 3) int64: a row, and between which places of `groups` are those it is to find the nearest
-    in."""
+    in. Groups of up to `scanned` rows are scanned."""
     graph, vectors, s, nearest = borrowed(graph), borrowed(vectors), borrowed(s), borrowed(nearest)
     for i in range(tasks.shape[0]):
         vector = vectors[tasks[i, 0]]
         clear(nearest)
         for other in groups[tasks[i, 1] : tasks[i, 2]]:
-            if starts[other + 1] - starts[other] <= SCANNED:
+            if starts[other + 1] - starts[other] <= scanned:
                 for row in range(starts[other], starts[other + 1]):
                     offer(nearest, squared_distance(vector, vectors, row), row)
                 continue

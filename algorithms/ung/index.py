@@ -12,7 +12,7 @@ from fannsbench.algorithms.ung.labels import Groups, Trie, rows_below, trie
 from fannsbench.algorithms.ung.navigating import label_navigating_graph
 from fannsbench.kernels.pool import Marks, mark
 from fannsbench.kernels.search import neighbours
-from fannsbench.kernels.space import Halves, halves_of
+from fannsbench.kernels.space import halves_of
 
 
 class Ung(NamedTuple):
@@ -120,7 +120,7 @@ def _branches(
     for i, node in enumerate(nodes):
         rows = slice(first[node], last[node])
         size = rows.stop - rows.start
-        part = Halves(halves.vectors[rows], halves.scale)
+        part = halves._replace(vectors=halves.vectors[rows])
         local, entry = link_groups(
             vectors[rows], part, np.array([0, size]), design.R, design.L, design.alpha, design.seed, threads
         )

@@ -19,18 +19,19 @@ groups that its own leads to. Not as the authors' code:
   The authors give the first items of a group edges to groups that got none (`"code"`, which for delta = 1
   adds 1, not 0), the paper to all that got fewer than delta (`"paper"`).
 - Items without labels are a group, without cross edges: matches of no filter begin there.
-- A search begins at sigma items spread over all that matches (`entries = "spread"`); the authors' at the
-  first sigma of each entry group (`"first"`).
-- Queries with at most scan * ef matches, and those whose walk finds fewer than min(k, matches), are answered
-  exactly; matches are a few ranges of rows. Like the authors' with scan = 0, but for the latter. With many
-  small sets more pays: a walk of them finds little.
+- A search begins at the entry and sigma - 1 items spread over each of the groups with the smallest sets; the
+  paper's at random ones, the authors' code at the first.
+- Queries with at most k or scan * ef matches, and those whose walk finds fewer than min(k, matches), are
+  answered exactly; matches are a few ranges of rows. With many small sets more pays: a walk of them finds
+  little.
 - Items lie in memory in order of their groups.
 
 Where sets are many and small (ancestors in WordNet: 21,627 sets of 117,659 items), edges to larger sets
 alone lead nowhere near most matches, and recall needs scans. `branch` (our own; 0 is the paper) then gives
 each node of the trie with so many items below it one Vamana graph of them all, in place of groups' graphs and
 cross edges. A query walks the graphs of the topmost nodes that contain its labels, and scans below those that
-have none. Still all that is walked matches. An item is in as many graphs as large nodes lie above it.
+have none; without a filter it scans all. Still all that is walked matches. An item is in as many graphs as
+large nodes lie above it.
 """
 
 from __future__ import annotations
@@ -100,14 +101,14 @@ class UngAlgorithm(NativeAlgorithm):
         self.vectors = items_in_space(self.metric, items.vectors, order)
         self._first_labels = first_labels(items.attributes)
 
-    def configure(self, ef: int, sigma: int, entries: str, scan: int) -> None:
+    def configure(self, ef: int, sigma: int, scan: int) -> None:
         super().configure()
         self.ef = ef
         self.scan = scan
-        self.approach = Approach(sigma, entries == "spread", scan * ef)
+        self.approach = Approach(sigma, scan * ef)
 
     def scans_up_to(self, k: int) -> int:
-        return self.scan * max(self.ef, k)
+        return self.scan * self.ef
 
     def scratch(self, k: int) -> Work:
         return Work.of(self.graph, self.ef, k, self.approach.sigma)
@@ -160,12 +161,16 @@ class UngAlgorithm(NativeAlgorithm):
         for_ranges(len(rows), self.threads, scan_some)
 
     def warm_up(self) -> None:
-        small = copy(self)
-        small.design = self.design._replace(R=2, L=4)
         letters = LabelSet.from_values(["ab"[i % 2 :] for i in range(64)])
-        vectors = np.random.default_rng(0).standard_normal((64, 16), np.float32)
-        small.build(Items(vectors, Attributes({"letters": letters}, 64)), 1)
-        self.rehearse("'a' in letters", ef=2, sigma=2, entries="spread", scan=0)
+        items = Items(
+            np.random.default_rng(0).standard_normal((64, 16), np.float32),
+            Attributes({"letters": letters}, 64),
+        )
+        for branch in {0, min(self.design.branch, 8)}:
+            small = copy(self)
+            small.design = self.design._replace(R=2, L=4, branch=branch)
+            small.build(items, 1)
+        self.rehearse("'a' in letters", ef=2, sigma=2, scan=0)
 
 
 def _sets(selection: Wanted | None, queries: int) -> np.ndarray:

@@ -19,8 +19,7 @@ from fannsbench.kernels.space import prefetch, squared_distance
 class Approach(NamedTuple):
     """How queries are answered."""
 
-    sigma: int  # rows that a walk begins at, beside the entry of a group or branch
-    spread: bool  # whether these are spread evenly over what matches, or the first rows of each entry group
+    sigma: int  # rows that a walk begins at in a group or branch
     scanned: int  # rows of a branch up to which it is scanned
 
 
@@ -44,7 +43,7 @@ class Work(NamedTuple):
             Pool.of(k),
             np.empty(len(index.labels), np.int32),
             np.empty(groups, np.int32),
-            np.empty(groups + max(sigma * (groups if index.entries.size else 1), 1), np.int32),
+            np.empty((sigma + 1) * max(len(index.entries), 1), np.int32),
             signatures_of(index.groups),
         )
 
@@ -87,7 +86,7 @@ def search(
         clear(nearest)
         nodes = work.nodes[: find_subtrees(trie, wanted[row], work.nodes)]
         if index.entries.size:
-            count = _begins_in_groups(index, groups, trie, nodes, approach, work)
+            count = _begins_in_groups(index, groups, trie, nodes, approach.sigma, work)
             computed += _walk(index, 0, vectors, query, work.begins[:count], work)
         else:
             for node in nodes:
@@ -151,20 +150,20 @@ def _search_branch(
     if not has_graph or last - first <= approach.scanned:
         return _scan_rows(vectors, query, first, last, work.nearest)
     work.begins[0] = index.branch_entries[branch]
-    count = min(approach.sigma, last - first)
-    for i in range(count):
-        work.begins[1 + i] = first + (last - first) * i // count
-    return _walk(index, index.branch_shifts[branch], vectors, query, work.begins[: 1 + count], work)
+    others = min(approach.sigma - 1, last - first)
+    for i in range(others):
+        work.begins[1 + i] = first + (last - first) * i // others
+    return _walk(index, index.branch_shifts[branch], vectors, query, work.begins[: 1 + others], work)
 
 
 @jit
 def _begins_in_groups(
-    index: Ung, groups: Groups, trie: Trie, nodes: np.ndarray, approach: Approach, work: Work
+    index: Ung, groups: Groups, trie: Trie, nodes: np.ndarray, sigma: int, work: Work
 ) -> int:
-    """Where a walk of what lies below the nodes begins, into work.begins; returns the number of rows.
+    """Where a walk of what lies below the nodes begins, into work.begins: of each of the minimal groups that
+    match, the entry and sigma - 1 rows spread over it, or all if it has no more. Returns their number.
 
-    In each of the minimal groups that match, and at sigma rows in all, or (not `spread`) at the first sigma
-    of each group, as the authors' code does."""
+    Not in other groups, though they match: no edge leads from larger sets to smaller ones."""
     labelless = trie.groups_before[1] > 0 and nodes.size > 0 and nodes[0] == 0  # group 0 has no cross edges
     found = first_supersets(trie, nodes, 0 if labelless else -1, work.candidates)
     found = keep_minimal(groups, work.signatures, work.candidates[:found])
@@ -173,29 +172,13 @@ def _begins_in_groups(
         found += 1
     count = 0
     for g in work.candidates[:found]:
+        first, size = groups.starts[g], groups.starts[g + 1] - groups.starts[g]
         work.begins[count] = index.entries[g]
         count += 1
-        if not approach.spread:
-            for row in range(
-                groups.starts[g] + 1, min(groups.starts[g] + approach.sigma, groups.starts[g + 1])
-            ):
-                work.begins[count] = row
-                count += 1
-    if not approach.spread:
-        return count
-    total = 0
-    for node in nodes:
-        first, last = _rows_below(groups, trie, node)
-        total += last - first
-    chosen, before = 0, 0
-    wanted = min(approach.sigma, total)
-    for node in nodes:
-        first, last = _rows_below(groups, trie, node)
-        while chosen < wanted and total * chosen // wanted < before + last - first:
-            work.begins[count] = first + total * chosen // wanted - before
+        others = size if size <= sigma else sigma - 1
+        for i in range(others):
+            work.begins[count] = first + size * i // others
             count += 1
-            chosen += 1
-        before += last - first
     return count
 
 

@@ -21,7 +21,7 @@ from fannsbench.kernels.search import (
     enter,
     rescore,
 )
-from fannsbench.kernels.space import Halves, halves_of
+from fannsbench.kernels.space import Halves, as_half, halves_of
 
 MOST_CANDIDATES = 750
 """Of a node, before pruning (DiskANN's code)."""
@@ -92,7 +92,7 @@ def find_links(
     s, chosen = borrowed(s), borrowed(chosen)
     for i in range(items.size):
         vector = vectors[items[i]]
-        coarse = vector * halves.scale
+        coarse = as_half(halves, vector)
         begin(s)
         enter(halves.vectors, coarse, entries[i], s)
         best_first(Table(links), halves.vectors, coarse, s)

@@ -8,6 +8,7 @@ the threshold of pruning rises from 1 to alpha, which multiplies squared distanc
 largest of 1, 1.2, 1.44, ... that it reaches. Not as DiskANN's code:
 - Items are inserted in batches, in an order drawn from the seed, the medoid first. So the graph depends
   neither on the number of threads nor on the order of the data.
+- The searches of a build compare in half precision; what they find is compared exactly.
 - Items that pruning has cut off are linked in again at the end.
 - A list never holds more than R links, and is pruned when it would; DiskANN lets it grow by 30 % meanwhile.
 

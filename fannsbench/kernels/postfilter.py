@@ -26,7 +26,8 @@ _CANDIDATES_AT_ONCE = 1 << 22
 
 
 class PostFilter:
-    """The filters of q queries over `vectors` (n, d) float32."""
+    """The filters of q queries over `vectors` (n, d) float32. `scanned` is how many distances were computed
+    beside those of fetches."""
 
     def __init__(self, filters: BoundFilters, vectors: np.ndarray, metric: Metric, threads: int = 1) -> None:
         self._filters = filters
@@ -34,6 +35,7 @@ class PostFilter:
         self._vectors.flags.writeable = False  # as mapped ones are: kernels are compiled once
         self._metric = METRIC_CODES[metric]
         self._counts = filters.counts(threads)
+        self.scanned = 0
 
     def search(self, fetch: Fetch, queries: np.ndarray, k: int, first: int, scan_matches: bool) -> np.ndarray:
         """The k nearest matches of each of `queries` (q, d): (q, k) int32 ids, padded with -1.
@@ -68,6 +70,7 @@ class PostFilter:
         """All matches of a query, nearest first."""
         one = slice(query, query + 1)
         ids = self._filters[one].postings(counts=self._counts[one])[1]
+        self.scanned += len(ids)
         return _in_order(self._metric, vector, self._vectors, ids)
 
 

@@ -35,6 +35,8 @@ from fannsbench.kernels.space import prefetch, squared_distance
 
 AHEAD = 4
 """Rows are asked for so many items before their turn: more at once than memory can fetch only stall."""
+ALL = 2**31 - 1
+"""More links than a node can have."""
 NO_END = 2**62
 """More distances than any search computes."""
 
@@ -134,12 +136,12 @@ def _by_bitmap(filter_: Bitmap, item: int) -> bool:
 
 
 @jit_inline
-def fresh_of_row(links: np.ndarray, row: int, marks: Marks, fresh: np.ndarray) -> int:
-    """`neighbours` where they are a row of links, -1 padded."""
+def fresh_of_row(links: np.ndarray, row: int, marks: Marks, fresh: np.ndarray, most: int = ALL) -> int:
+    """`neighbours` where they are the first `most` of a row of links, -1 padded, that have not been seen."""
     count = 0
     for place in range(links.shape[1]):
         item = links[row, place]
-        if item < 0:
+        if item < 0 or count == most:
             break
         if mark(marks, item):
             fresh[count] = item

@@ -19,12 +19,14 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from fannsbench.algorithm import Metric
-from fannsbench.kernels import jit_inline, jit_reordering
+from fannsbench.kernels import jit, jit_inline, jit_reordering
 from fannsbench.vectors import blocks
 
 LINE = 64
 """Bytes of a cache line."""
 _FLOATS = LINE // 4
+_SAMPLE = 1000
+_LARGEST_HALF = np.float32(32768.0)
 
 
 def items_in_space(metric: Metric, vectors: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
@@ -47,13 +49,17 @@ def items_in_space(metric: Metric, vectors: np.ndarray, order: np.ndarray | None
     return space
 
 
-def queries_in_space(metric: Metric, queries: np.ndarray) -> np.ndarray:
-    """(q, D) float32: queries (q, d) for items of `items_in_space`. Their order of the items is the
-    metric's; for the inner product that takes queries of any length."""
+def queries_in_space(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """(q, D) float32: queries (q, d) for items (n, D) of `items_in_space`. Their order of the items is the
+    metric's; for the inner product that is so for queries of any length, and they are made as long as the
+    items, beside which shorter ones would be lost in rounding."""
     q, d = queries.shape
     space = np.zeros((q, width_in_space(metric, d)), np.float32)
     space[:, :d] = queries
-    return _of_length_one(space) if metric is Metric.COSINE else space
+    if metric is Metric.EUCLIDEAN:
+        return space
+    length = np.sqrt(_squares(items[:1])) if metric is Metric.INNER_PRODUCT else 1.0
+    return cast(np.ndarray, (_of_length_one(space) * length).astype(np.float32))
 
 
 def width_in_space(metric: Metric, dimension: int) -> int:
@@ -113,21 +119,32 @@ def squared_distance(query: np.ndarray, vectors: np.ndarray, item: int) -> np.fl
 
 
 class Halves(NamedTuple):
-    """Vectors in half precision, times a power of two that keeps them in its range: half of what a distance
-    reads from memory, for searches whose result is compared exactly afterwards."""
+    """Vectors in half precision, about their median and times a power of two that bring them into its range:
+    half of what a distance reads from memory, for searches whose result is compared exactly afterwards."""
 
     vectors: np.ndarray  # (n, D) uint16, the bits of float16
+    centre: np.ndarray  # (D,) float32
     scale: np.float32
 
 
 def halves_of(vectors: np.ndarray) -> Halves:
-    """Of (n, D) float32."""
-    largest = max((float(np.abs(block).max()) for _, block in blocks(vectors)), default=0.0)
-    scale = np.float32(2.0 ** -np.frexp(largest)[1])
-    halves = _aligned(len(vectors), vectors.shape[1], np.float16)
+    """Of (n, D) float32. Values more than some thousand times as far from the median as is usual are cut."""
+    n = len(vectors)
+    some = vectors[:: max(1, n // _SAMPLE)]
+    centre = np.median(some, axis=0).astype(np.float32)
+    usual = float(np.median(np.abs(some - centre).max(axis=1)))
+    scale = np.float32(2.0 ** -np.frexp(usual)[1])
+    halves = _aligned(n, vectors.shape[1], np.float16)
     for rows, block in blocks(vectors):
-        halves[rows] = block * scale
-    return Halves(halves.view(np.uint16), scale)
+        halves[rows] = np.clip((block - centre) * scale, -_LARGEST_HALF, _LARGEST_HALF)
+    return Halves(halves.view(np.uint16), centre, scale)
+
+
+@jit
+def as_half(halves: Halves, vector: np.ndarray) -> np.ndarray:
+    """A vector (D,) float32 as it is compared with `halves.vectors`."""
+    half: np.ndarray = (vector - halves.centre) * halves.scale
+    return half
 
 
 @intrinsic

@@ -16,8 +16,9 @@ from fannsbench.errors import PluginError
 from fannsbench.filters import BoundFilters
 
 LARGEST_BLOCK = 1000
-"""Queries of one batch call when filtered, so that the bitmaps of a block stay small."""
-BITMAP_BYTES = 256 << 20
+"""Queries of one batch call when filtered, so that what a filter step makes of a block stays small."""
+BITMAP_BYTES = 32 << 20
+"""As bitmaps; lists of matches may take 32 times as much."""
 LATENCY_QUERIES = 1000
 WARM_UP_QUERIES = 100
 
