@@ -120,7 +120,7 @@ def test_more_ties_than_candidates_are_kept(scan_above: float) -> None:
 def test_blocks_and_tiles_meet(n: int, q: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugin, "QUERY_BLOCK", 5)
     monkeypatch.setattr(kernels, "TILE_SCORES", 5 * 128)
-    monkeypatch.setattr(kernels, "GATHER_TILE_BYTES", 4 * 4 * 10)
+    monkeypatch.setattr(kernels, "TILE_BYTES", 4 * 4 * 10)
     monkeypatch.setattr(kernels, "SHARED_BY", 0)
     vectors, queries = numbers(n, 4), numbers(q, 4, seed=1)
     counts = np.random.default_rng(2).integers(0, n + 1, q).tolist()

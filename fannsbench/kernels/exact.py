@@ -20,6 +20,7 @@ import numpy as np
 
 from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_reordering
+from fannsbench.kernels.ascending import keep_nearest, keep_smallest
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.distance import METRIC_CODES, distance
 from fannsbench.kernels.space import prefetch
@@ -30,10 +31,10 @@ TILE_SCORES = 1 << 20
 """Dot products of a scan's tile, 4 MiB: BLAS likes large tiles, the kernel that reads them a cache."""
 BUFFER_BYTES = 8 * TILE_SCORES
 """Of scores, and of copied vectors, in a `scan` or a `scan_chosen`."""
-GATHER_TILE_BYTES = 512 << 10
-"""Vectors of a gather's tile: half an L2 cache."""
+TILE_BYTES = 512 << 10
+"""Items that all queries of a batch pass over before the next ones: half an L2 cache."""
 SHARED_BY = 4
-"""Queries gather tile by tile if an item is wanted by this many of them or more, on average."""
+"""Queries pass tile by tile if an item is wanted by this many of them or more, on average."""
 AHEAD = 4
 """A gather asks for rows so many items before their turn."""
 FIXED_COST = 60
@@ -186,13 +187,7 @@ def _limit(c: Candidates, j: int) -> np.float32:
 @jit
 def _offer(c: Candidates, j: int, score: np.float32, position: int) -> np.float32:
     """Take in an item whose score is below the limit; returns the new limit."""
-    best = c.best[j]
-    place = best.size - 1
-    if score < best[place]:
-        while place > 0 and best[place - 1] > score:
-            best[place] = best[place - 1]
-            place -= 1
-        best[place] = score
+    keep_smallest(c.best[j], score)
     limit = _limit(c, j)
     if c.sizes[j] == c.positions.shape[1]:
         _drop(c, j, limit)
@@ -305,7 +300,7 @@ def gather(
     """Offer each query items of its own, positions[indptr[j]:indptr[j + 1]] (ascending), one by one."""
     n, d = block.vectors.shape
     shared = len(positions) >= SHARED_BY * n
-    _gather(block, queries, indptr, positions, max(1, GATHER_TILE_BYTES // (4 * d)) if shared else n, c)
+    _gather(block, queries, indptr, positions, max(1, TILE_BYTES // (4 * d)) if shared else n, c)
 
 
 @jit_reordering
@@ -356,18 +351,10 @@ def _admit_all(
     distances: np.ndarray,
     ids: np.ndarray,
 ) -> None:
-    """Let the items at `positions` (ascending) into one query's nearest, (k,) each; of equal distances the
-    lower id comes first."""
+    """Let the items at `positions` into one query's nearest, (k,) each."""
     for position in positions:
         far = distance(block.metric, query, block.vectors[position])
-        place = ids.size - 1
-        if far < distances[place]:
-            while place > 0 and distances[place - 1] > far:
-                distances[place] = distances[place - 1]
-                ids[place] = ids[place - 1]
-                place -= 1
-            distances[place] = far
-            ids[place] = first_id + position
+        keep_nearest(distances, ids, far, first_id + position)
 
 
 def positions_of(bitmap: np.ndarray | None, n: int) -> np.ndarray:

@@ -21,18 +21,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.kernels import jit, jit_inline
+from fannsbench.kernels.ascending import keep_nearest, keep_smallest
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.distance import COSINE, EUCLIDEAN, distance
-from fannsbench.kernels.exact import frozen
+from fannsbench.kernels.exact import SHARED_BY, TILE_BYTES, frozen
 from fannsbench.kernels.quantised import LARGEST, TAIL, UNIT, Quantised, base, centred, error, scale
 from fannsbench.kernels.space import prefetch
 
 AHEAD = 8
 """Rows are asked for so many items before their turn."""
-TILE_BYTES = 512 << 10
-"""Items that all queries of a batch pass over before the next: half an L2 cache."""
-SHARED_BY = 4
-"""Queries scan tile by tile if an item is wanted by this many of them or more, on average."""
 PLACES = 256
 """Candidates that a query keeps before it ranks them."""
 
@@ -183,12 +180,7 @@ def _scan_part(
 def _take(items: Quantised, query: np.ndarray, j: int, item: int, low: float, high: float, f: Found) -> float:
     """Keep a candidate; returns the new limit."""
     best = f.highest[j]
-    place = best.size - 1
-    if high < best[place]:
-        while place > 0 and best[place - 1] > high:
-            best[place] = best[place - 1]
-            place -= 1
-        best[place] = high
+    if keep_smallest(best, high):
         f.limit[j] = min(f.limit[j], best[best.size - 1])
     if f.sizes[j] == f.lowest.shape[1]:
         _rank(items, query, j, f)
@@ -216,16 +208,7 @@ def _rank(items: Quantised, query: np.ndarray, j: int, f: Found) -> None:
         item = f.candidates[j, i]
         far = distance(items.metric, query, items.vectors[item])
         f.ranked[j] += 1
-        place = ids.size - 1
-        if far < distances[place] or (far == distances[place] and item < ids[place]):
-            while place > 0 and (
-                distances[place - 1] > far or (distances[place - 1] == far and ids[place - 1] > item)
-            ):
-                distances[place] = distances[place - 1]
-                ids[place] = ids[place - 1]
-                place -= 1
-            distances[place] = far
-            ids[place] = item
+        if keep_nearest(distances, ids, far, item):
             last = distances[distances.size - 1]
             limit = min(limit, (last - f.offset[j]) / f.factor[j] + f.slack[j])
     f.sizes[j] = 0
