@@ -141,7 +141,9 @@ def measure(
             print(f" | {target:g}: {shown} = {qps['planner'] / best:.2f}", end="")
         last = plans[max(plans)]
         taken = " ".join(
-            f"{key.removeprefix('queries by ')} {value:.0f}" for key, value in last.items() if "quer" in key
+            f"{key.removeprefix('queries by ')} {value:.0f}"
+            for key, value in last.items()
+            if key.startswith("queries by ")
         )
         print(f" | {taken} fallbacks {last['fallbacks']:.0f}", flush=True)
 

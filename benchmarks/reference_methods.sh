@@ -30,3 +30,4 @@ draw -o "$folder/wordnet-pareto.png"
 draw -o "$folder/wordnet-selectivity.png" --by-selectivity --workload em,r,emis
 draw -o "$folder/wordnet-build.png" --y build_s
 draw -o "$folder/wordnet-index.png" --y index_bytes
+python "$(dirname "$0")/reference_tables.py" "$folder/table.csv" > "$folder/tables.md"

@@ -1,12 +1,13 @@
-"""`by_type`: what is registered for a type is done for it, and the function's own body for all others."""
+"""What is registered for a type is done for it; for others the default, if there is one, or none."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numba
+import pytest
 
-from fannsbench.kernels.dispatch import by_type
+from fannsbench.kernels.dispatch import by_type, by_type_or_default
 
 
 class Apple(NamedTuple):
@@ -18,6 +19,21 @@ class Pear(NamedTuple):
 
 
 @by_type
+def peeled(fruit: Any) -> int:
+    raise NotImplementedError(type(fruit))
+
+
+@peeled.register(Apple)
+def _peeled_apple(fruit: Apple) -> int:
+    return fruit.weight - 1
+
+
+@numba.njit
+def compiled_peeled(fruit: Any) -> Any:
+    return peeled(fruit)
+
+
+@by_type_or_default
 def price(fruit: Any, rate: int) -> int:
     return -rate
 
@@ -36,5 +52,14 @@ def test_chosen_by_the_type_of_the_first_argument() -> None:
     assert price(Apple(3), 5) == compiled_price(Apple(3), 5) == 15
 
 
-def test_the_functions_own_body_for_other_types() -> None:
+def test_types_that_are_not_registered_are_named() -> None:
+    assert peeled(Apple(3)) == compiled_peeled(Apple(3)) == 2
+    with pytest.raises(NotImplementedError, match="Pear"):
+        peeled(Pear(3))
+    compiled_error = NotImplementedError if numba.config.DISABLE_JIT else numba.TypingError
+    with pytest.raises(compiled_error, match="Pear"):
+        compiled_peeled(Pear(3))
+
+
+def test_the_default_for_other_types() -> None:
     assert price(Pear(3), 5) == compiled_price(Pear(3), 5) == -5

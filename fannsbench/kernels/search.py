@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.dispatch import by_type
+from fannsbench.kernels.dispatch import by_type, by_type_or_default
 from fannsbench.kernels.frontier import Frontier, pop, push
 from fannsbench.kernels.pool import (
     Marks,
@@ -105,12 +105,12 @@ def accepts(filter_: Any, item: int) -> bool:
     raise NotImplementedError(type(filter_))
 
 
-@by_type
+@by_type_or_default
 def prefetch_links(graph: Any, node: int) -> None:
     """Ask the memory for what `neighbours` is going to read of a node. A graph may do without."""
 
 
-@by_type
+@by_type_or_default
 def prefetch_neighbours(graph: Any, node: int, vectors: np.ndarray, marks: Marks) -> None:
     """Ask for the rows of the first AHEAD that `neighbours` is going to find. A graph may do without."""
 
