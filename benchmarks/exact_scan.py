@@ -22,7 +22,7 @@ from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import Dataset, find
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels.quantised import width_of
-from fannsbench.plot import pareto
+from fannsbench.results import pareto
 from fannsbench.results.metrics import Judge
 from fannsbench.run import threads, timing
 

@@ -21,9 +21,9 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fannsbench.data.truth import exact_knn
+from fannsbench.data.truth.exact import exact_knn
 from fannsbench.dataset import Dataset, find
-from fannsbench.run.machine import usable_cores
+from fannsbench.machine import usable_cores
 from fannsbench.run.memory import peak_bytes
 
 SGEMM_BLOCK = 1024

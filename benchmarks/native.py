@@ -28,7 +28,7 @@ from fannsbench.algorithm import Algorithm, Items
 from fannsbench.attributes import Attributes
 from fannsbench.dataset import Dataset, find
 from fannsbench.filters import BoundFilters
-from fannsbench.plot import pareto
+from fannsbench.results import pareto
 from fannsbench.results.metrics import Judge
 from fannsbench.run import threads, timing
 

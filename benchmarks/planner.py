@@ -28,7 +28,7 @@ from fannsbench.algorithm import Algorithm, Items, Metric
 from fannsbench.attributes import Attributes, Number
 from fannsbench.dataset import Dataset, find
 from fannsbench.filters import Filter
-from fannsbench.plot import pareto
+from fannsbench.results import pareto
 from fannsbench.results.bands import EDGES, LABELS
 from fannsbench.results.metrics import Judge
 from fannsbench.run import threads, timing

@@ -11,7 +11,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from fannsbench.plot import pareto
+from fannsbench.results import pareto
 
 RECALLS = [0.9, 0.95, 0.99]
 WORKLOADS = ["none", "em", "r", "r-correlated", "emis", "mem", "mr", "memis", "c"]

@@ -7,40 +7,21 @@ which declares its parameters. `algorithms/hnsw/` is a short, complete example.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fannsbench.attributes import Attributes
+from fannsbench.dataset import Dataset, Items, Workload
 from fannsbench.filters import BoundFilters, FilterKind
+from fannsbench.metric import Metric
 
-if TYPE_CHECKING:
-    from fannsbench.dataset import Dataset, Workload
+__all__ = ["ALL_FILTERS", "Algorithm", "Items", "Metric", "Selection"]
 
 Selection = Any
 """What `Algorithm.select` hands to `Algorithm.search`; its type is the plugin's own affair."""
 
 ALL_FILTERS: frozenset[FilterKind] = frozenset(FilterKind)
-
-
-class Metric(StrEnum):
-    """How far apart two vectors are; nearest means smallest."""
-
-    EUCLIDEAN = "euclidean"
-    COSINE = "cosine"
-    INNER_PRODUCT = "inner_product"
-
-
-@dataclass(frozen=True, eq=False)
-class Items:
-    """What an index is built on: `vectors` (n, d) float32, C-contiguous, read-only and possibly
-    memory-mapped, and the `attributes` of the same n items."""
-
-    vectors: np.ndarray
-    attributes: Attributes
 
 
 class Algorithm(ABC):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fannsbench.algorithm import Metric
 from fannsbench.cli.datasets import datasets
-from fannsbench.data.augment import Change, augment
 from fannsbench.data.draft import write
+from fannsbench.data.make.augment import Change, augment
 from fannsbench.dataset import Dataset, DatasetWriter, find
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError, UserError
 

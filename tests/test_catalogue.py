@@ -22,7 +22,7 @@ from test_import_qdrant import make
 
 from fannsbench import folders
 from fannsbench.cli.datasets.download import download as command
-from fannsbench.data import catalogue, download
+from fannsbench.data.download import catalogue, transfer
 from fannsbench.dataset import UNFILTERED, Dataset
 from fannsbench.errors import DatasetError, UnknownNameError
 
@@ -32,7 +32,7 @@ REVISION = "a" * 40
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setattr(transfer, "PAUSE", 0.001)
     with serving() as started:
         yield started
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from fannsbench import folders
 from fannsbench.cli.datasets import datasets
 from fannsbench.cli.datasets import truth as module
-from fannsbench.data import checkpoint
+from fannsbench.data.truth import checkpoint
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import DatasetError, UnknownNameError
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_is_one_line(copy: Path, tmp_path: Path) -> None:
 DIES = """
 import os, signal
 from fannsbench.cli.main import main
-from fannsbench.data import checkpoint
+from fannsbench.data.truth import checkpoint
 
 keep = checkpoint.Checkpoint.keep
 

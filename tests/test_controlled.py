@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fannsbench.attributes import Attributes, Category, LabelSet
-from fannsbench.data import controlled
-from fannsbench.data.windows import Order, zipf_sizes
+from fannsbench.data.make import controlled
+from fannsbench.data.make.windows import Order, zipf_sizes
 from fannsbench.errors import DatasetError
 
 WHOLE_RANGE = [0.001, 0.01, 0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 0.99]

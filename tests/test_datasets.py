@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from wordnet_sample import BagOfLetters, write_large_wordnet
 
 from fannsbench.cli.datasets import datasets
-from fannsbench.data import embed
+from fannsbench.data.build import embed
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import DatasetError, UnknownNameError
 

@@ -11,8 +11,8 @@ import pytest
 from file_server import Served, serving
 
 from fannsbench import __version__, folders
-from fannsbench.data import download
-from fannsbench.data.catalogue import SourceFile
+from fannsbench.data.download import transfer
+from fannsbench.data.download.catalogue import SourceFile
 from fannsbench.errors import DatasetError
 
 CONTENT = random.Random(3).randbytes(3_000_000)
@@ -20,14 +20,14 @@ CONTENT = random.Random(3).randbytes(3_000_000)
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setattr(transfer, "PAUSE", 0.001)
     with serving() as started:
         yield started
 
 
 def fetch(server, folder, name="x.bin", sha256="", **options):
     file = SourceFile(url=server.url(name), sha256=sha256, size=len(CONTENT))
-    return download.fetch(file, folder, **options)
+    return transfer.fetch(file, folder, **options)
 
 
 def ranges(server):
@@ -144,7 +144,7 @@ def test_a_wrong_address_is_not_tried_again(server, tmp_path):
         fetch(server, tmp_path)
     assert len(server.asked) == 1 and names(tmp_path) == []
     with pytest.raises(DatasetError, match="404 Not Found"):
-        download.size_of(server.url("x.bin"))
+        transfer.size_of(server.url("x.bin"))
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):
@@ -159,7 +159,7 @@ def test_no_network_is_said_at_once(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and not listened to
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/x.bin"
-        for ask in (download.size_of, lambda url: download.fetch(SourceFile(url=url), tmp_path)):
+        for ask in (transfer.size_of, lambda url: transfer.fetch(SourceFile(url=url), tmp_path)):
             with pytest.raises(DatasetError, match=r"cannot be reached \(.*refused\); is there a network\?"):
                 ask(url)
 
@@ -172,8 +172,8 @@ def test_a_compressed_answer_is_kept_as_it_is(server, tmp_path):
 def test_sizes_are_asked_for_and_may_be_unknown(server):
     server.files["x.bin"] = Served(CONTENT)
     server.files["y.bin"] = Served(CONTENT, length=False)
-    assert download.size_of(server.url("x.bin")) == len(CONTENT)
-    assert download.size_of(server.url("y.bin")) == 0
+    assert transfer.size_of(server.url("x.bin")) == len(CONTENT)
+    assert transfer.size_of(server.url("y.bin")) == 0
 
 
 def test_progress_ends_at_the_size_whatever_happened(server, tmp_path):
@@ -194,8 +194,8 @@ def test_the_first_checksum_is_remembered(tmp_path):
     path = tmp_path / "x.bin"
     path.write_bytes(b"one")
     one, two = (hashlib.sha256(content).hexdigest() for content in (b"one", b"two"))
-    assert download.compare_with_first(file, path) == (one, one)
+    assert transfer.compare_with_first(file, path) == (one, one)
     path.write_bytes(b"two")
-    assert download.compare_with_first(file, path) == (two, one)
-    assert download.compare_with_first(SourceFile(url="http://host/y.bin"), path) == (two, two)
+    assert transfer.compare_with_first(file, path) == (two, one)
+    assert transfer.compare_with_first(SourceFile(url="http://host/y.bin"), path) == (two, two)
     assert (folders.cache() / "downloads" / "sha256.json").exists()

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from fannsbench.data import embed as module
-from fannsbench.data.embed import SentenceEncoder, embed
+from fannsbench.data.build import embed as module
+from fannsbench.data.build.embed import SentenceEncoder, embed
 from fannsbench.errors import DatasetError
 
 

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import numpy as np
-from fannsbench.data import synthetic
+from fannsbench.data.make import synthetic
 from fannsbench.cli.main import main
 
 def no_room(*_args, **_more):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fannsbench.plot.pareto import at_recall, front
+from fannsbench.results.pareto import at_recall, front
 
 VALUES = st.one_of(
     st.integers(-3, 3).map(float),  # few values, so that ties are common

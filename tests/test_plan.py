@@ -11,8 +11,9 @@ import plugins
 import pytest
 from harness import Bench
 
+from fannsbench import machine
 from fannsbench.errors import UserError
-from fannsbench.run import machine, plan
+from fannsbench.run import plan
 from fannsbench.run.job import Job
 
 PARAMS = (

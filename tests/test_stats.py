@@ -15,7 +15,7 @@ from fannsbench.data.stats.fits import FAMILIES, fit
 from fannsbench.data.stats.summary import Histogram, Summary
 from fannsbench.data.stats.survey import Survey
 from fannsbench.data.stats.workloads import Sampled, nearest_of_random_sets
-from fannsbench.data.truth import exact_knn
+from fannsbench.data.truth.exact import exact_knn
 from fannsbench.dataset import Workload
 from fannsbench.filters import Filter
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fannsbench.algorithm import Metric
 from fannsbench.cli.datasets import datasets
 from fannsbench.cli.options import METRIC
-from fannsbench.data import synthetic as module
-from fannsbench.data.synthetic import SPREAD, SyntheticVectors, synthetic
+from fannsbench.data.make import synthetic as module
+from fannsbench.data.make.synthetic import SPREAD, SyntheticVectors, synthetic
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import DatasetError, UserError
 

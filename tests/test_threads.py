@@ -13,7 +13,8 @@ import numba
 import numpy as np
 import threadpoolctl
 
-from fannsbench.run import machine, threads
+from fannsbench import machine
+from fannsbench.run import threads
 
 
 def affinities() -> list[list[int]]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fannsbench.algorithm import Metric
-from fannsbench.data import transforms
-from fannsbench.data.transforms import float16, int8, int8_scale, principal_components, random_rotation
+from fannsbench.data.make import transforms
+from fannsbench.data.make.transforms import float16, int8, int8_scale, principal_components, random_rotation
 from fannsbench.errors import DatasetError
 from fannsbench.vectors import Mapped
 

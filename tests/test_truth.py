@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
-from fannsbench.data import checkpoint, truth
-from fannsbench.data.truth import exact_knn
+from fannsbench.data.truth import checkpoint
+from fannsbench.data.truth import exact as truth
+from fannsbench.data.truth.exact import exact_knn
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter, matches_item
 

@@ -10,8 +10,9 @@ from wordnet_sample import COUNTS, DATA, NOTICE, BagOfLetters, write_large_wordn
 
 from fannsbench import folders
 from fannsbench.algorithm import Metric
-from fannsbench.data import draft, wordnet, wordnet_dataset
-from fannsbench.data.wordnet_attributes import attributes_of
+from fannsbench.data import draft
+from fannsbench.data.build import wordnet, wordnet_dataset
+from fannsbench.data.build.wordnet_attributes import attributes_of
 from fannsbench.dataset import Dataset
 from fannsbench.errors import DatasetError
 from fannsbench.filters import matches_item

@@ -13,8 +13,9 @@ import plugins
 import pytest
 from harness import Bench
 
+from fannsbench import machine
 from fannsbench.results import store
-from fannsbench.run import machine, timing, worker
+from fannsbench.run import timing, worker
 
 NOTING = """
 class Plugin(Plain):

@@ -43,7 +43,7 @@ MEMORY = click.option(
 
 
 def _as_metric(ctx: click.Context, param: click.Parameter, value: str) -> Any:
-    from fannsbench.algorithm import Metric
+    from fannsbench.metric import Metric
 
     return Metric(value)
 

@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from fannsbench import folders
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, check_text, text_of
 from fannsbench.data.progress import Progress, silent
-from fannsbench.data.truth import DEFAULT_MEMORY, Truth, distances_of, exact_knn
+from fannsbench.data.truth.exact import DEFAULT_MEMORY, Truth, distances_of, exact_knn
 from fannsbench.dataset import Dataset, DatasetWriter
 from fannsbench.dataset.write import check_attribute_name, check_workload_name
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.filters.tree import leaves_of
-from fannsbench.run.machine import usable_cores
-from fannsbench.run.memory import give_back
+from fannsbench.machine import give_back, usable_cores
+from fannsbench.metric import Metric
 from fannsbench.vectors import Vectors, not_finite
 
 TRUTH_DEPTH = 100

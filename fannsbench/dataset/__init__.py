@@ -15,6 +15,7 @@ Schema `fannsbench/1`, a superset of ann-benchmarks' files, which open as they a
 Distances are true (square-rooted) Euclidean, 1 - cosine, or the negated inner product.
 """
 
+from fannsbench.dataset.items import Items
 from fannsbench.dataset.places import DEFAULT, available, find, is_bundled, place_of
 from fannsbench.dataset.read import SCHEMA, UNFILTERED, Dataset, Workload
 from fannsbench.dataset.write import DatasetWriter
@@ -25,6 +26,7 @@ __all__ = [
     "UNFILTERED",
     "Dataset",
     "DatasetWriter",
+    "Items",
     "Workload",
     "available",
     "find",

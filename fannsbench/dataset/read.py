@@ -16,10 +16,11 @@ import h5py
 import numpy as np
 
 from fannsbench import folders
-from fannsbench.algorithm import Items, Metric
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number, text_of
+from fannsbench.dataset.items import Items
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError, one_line
 from fannsbench.filters import BoundFilters, Filter, FilterKind
+from fannsbench.metric import Metric
 from fannsbench.vectors import blocks, not_finite
 
 SCHEMA = "fannsbench/1"

@@ -14,11 +14,11 @@ import h5py
 import numpy as np
 
 from fannsbench import __version__, folders
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Category, Column, LabelSet, Number, text_of
 from fannsbench.dataset.read import SCHEMA, UNFILTERED, storable
 from fannsbench.errors import DatasetError, FilterError
 from fannsbench.filters import Filter
+from fannsbench.metric import Metric
 from fannsbench.vectors import Vectors, blocks, not_finite, slices
 
 _DISTANCE_NAMES = {Metric.EUCLIDEAN: "euclidean", Metric.COSINE: "angular", Metric.INNER_PRODUCT: "ip"}

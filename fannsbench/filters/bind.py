@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +21,12 @@ from fannsbench.filters.tree import (
     Operand,
     Or,
     Parameter,
+    Template,
     leaves_of,
 )
 from fannsbench.kernels import match
 from fannsbench.kernels.match import Predicate
 from fannsbench.kernels.parallel import for_ranges
-
-if TYPE_CHECKING:
-    from fannsbench.filters.parse import Filter
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class BoundFilters:
     """The filters of q queries over n items. Values are already encoded; matching is computed when a
     method below is called, so what a plugin's `select` calls is what its selection is timed for."""
 
-    filter: Filter
+    filter: Template
     attributes: Attributes
     parameters: dict[str, np.ndarray]
     """The q values of every parameter, as the queries brought them."""
@@ -154,7 +152,7 @@ class BoundFilters:
 
 
 def bind(
-    filter_: Filter, attributes: Attributes, parameters: dict[str, np.ndarray], num_queries: int | None
+    filter_: Template, attributes: Attributes, parameters: dict[str, np.ndarray], num_queries: int | None
 ) -> BoundFilters:
     """See `Filter.bind`."""
     lengths = {name: len(values) for name, values in parameters.items() if name in filter_.parameters}

@@ -7,8 +7,6 @@ import ast
 import math
 import re
 import warnings
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -19,16 +17,13 @@ from fannsbench.filters.tree import (
     Between,
     Contains,
     Equals,
-    FilterKind,
     Node,
     Not,
     Operand,
     Or,
     Parameter,
+    Template,
     conjunction,
-    kind_of,
-    leaves_of,
-    parameters_of,
 )
 
 LONGEST_TEXT = 10_000
@@ -42,31 +37,13 @@ _DATE = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 
 
-@dataclass(frozen=True)
-class Filter:
-    """A filter template: its text, its tree and what follows from it."""
-
-    text: str
-    tree: Node
+class Filter(Template):
+    """A filter template that is read from text and bound to queries."""
 
     @classmethod
     def parse(cls, text: str) -> Filter:
         """Read a template. Raises FilterError naming the position (column, from 1) of what is wrong."""
         return cls(text, _Parser(text).tree())
-
-    @cached_property
-    def kind(self) -> FilterKind:
-        return kind_of(self.tree)
-
-    @cached_property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the values that each query brings."""
-        return tuple(dict.fromkeys(p.name for leaf in leaves_of(self.tree) for p in parameters_of(leaf)))
-
-    @cached_property
-    def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes compared."""
-        return tuple(dict.fromkeys(leaf.attribute for leaf in leaves_of(self.tree)))
 
     def bind(
         self, attributes: Attributes, parameters: dict[str, np.ndarray], num_queries: int | None = None

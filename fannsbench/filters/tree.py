@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class FilterKind(StrEnum):
@@ -142,3 +143,25 @@ def operands_of(leaf: Leaf) -> tuple[Operand, ...]:
 def parameters_of(leaf: Leaf) -> list[Parameter]:
     """Those of its values that each query brings."""
     return [operand for operand in operands_of(leaf) if isinstance(operand, Parameter)]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A filter's text, its tree and what follows from it."""
+
+    text: str
+    tree: Node
+
+    @cached_property
+    def kind(self) -> FilterKind:
+        return kind_of(self.tree)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the values that each query brings."""
+        return tuple(dict.fromkeys(p.name for leaf in leaves_of(self.tree) for p in parameters_of(leaf)))
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes compared."""
+        return tuple(dict.fromkeys(leaf.attribute for leaf in leaves_of(self.tree)))

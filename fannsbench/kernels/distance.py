@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_reordering
+from fannsbench.metric import Metric
 
 EUCLIDEAN, COSINE, INNER_PRODUCT = range(3)
 METRIC_CODES = {

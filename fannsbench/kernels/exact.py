@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_reordering
 from fannsbench.kernels.ascending import keep_nearest, keep_smallest
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.distance import METRIC_CODES, distance
 from fannsbench.kernels.space import prefetch
+from fannsbench.metric import Metric
 
 CHUNK = np.uint64(64)
 """Scores that are compared with the limit at once; unsigned, since Numba vectorises no signed offsets."""

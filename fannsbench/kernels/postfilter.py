@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.kernels import jit
 from fannsbench.kernels.distance import METRIC_CODES, distance
 from fannsbench.kernels.match import Predicate, matches
+from fannsbench.metric import Metric
 
 Fetch = Callable[[np.ndarray, int], np.ndarray]
 """fetch(queries (m, d), count) -> (m, count) int32 distinct ids of about the nearest items, nearest first,

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.distance import COSINE, EUCLIDEAN, METRIC_CODES
 from fannsbench.kernels.exact import frozen
 from fannsbench.kernels.parallel import for_ranges
+from fannsbench.metric import Metric
 from fannsbench.vectors import blocks
 
 LARGEST = 127

@@ -18,8 +18,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fannsbench.algorithm import Metric
 from fannsbench.kernels import jit, jit_inline, jit_reordering
+from fannsbench.metric import Metric
 from fannsbench.vectors import blocks
 
 LINE = 64

@@ -15,7 +15,7 @@ from matplotlib.scale import FuncScale
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from fannsbench.plot.pareto import Better
+from fannsbench.results.pareto import Better
 
 Which = Literal["x", "y"]
 

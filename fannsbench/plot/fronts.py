@@ -13,9 +13,9 @@ from fannsbench.plot.columns import Column, axis_label, describe, scale
 from fannsbench.plot.curves import Curve, curves, legend_entries, variants
 from fannsbench.plot.frame import Frame
 from fannsbench.plot.labels import GRID_MARKER, Drawn, arrange, name_curves
-from fannsbench.plot.pareto import front
 from fannsbench.plot.rows import footnote, measured, panels
 from fannsbench.plot.style import MARKER_POINTS, Look
+from fannsbench.results.pareto import front
 
 _TWO_COLUMNS = (2, 4)
 """So many panels stand two in a line, others three."""

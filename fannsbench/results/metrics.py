@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fannsbench.algorithm import Items, Metric
-from fannsbench.dataset import Dataset, Workload
+from fannsbench.dataset import Dataset, Items, Workload
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters
+from fannsbench.metric import Metric, distances
 
 TIE_TOLERANCE = 1e-6
 """Relative; distances of the truth are float32."""
@@ -100,18 +100,6 @@ class Judge:
             size = np.maximum(np.abs(limit), _CANCELLED * _terms(self.metric, queries, items))
             near[part] = distances(self.metric, queries, items) <= limit + TIE_TOLERANCE * size
         return near
-
-
-def distances(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """(m,) float64 distances between rows of queries and items (m, d), computed directly."""
-    a, b = queries.astype(np.float64), items.astype(np.float64)
-    if metric is Metric.EUCLIDEAN:
-        return np.asarray(np.linalg.norm(a - b, axis=1))
-    product = (a * b).sum(axis=1)
-    if metric is Metric.INNER_PRODUCT:
-        return np.asarray(-product)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray(1.0 - product / np.where(norms > 0, norms, 1.0))
 
 
 def _terms(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray | float:

@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from fannsbench.plot import pareto
+from fannsbench.results import pareto
 
 RECALLS = (0.9, 0.95, 0.99)
 _GROUP = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads"]

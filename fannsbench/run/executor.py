@@ -15,12 +15,12 @@ from typing import Any
 
 import psutil
 
-from fannsbench import folders
+from fannsbench import folders, machine
 from fannsbench.dataset import Dataset
 from fannsbench.errors import DatasetError, UserError
 from fannsbench.results import store
 from fannsbench.results.store import Result
-from fannsbench.run import machine, threads
+from fannsbench.run import threads
 from fannsbench.run.job import Job, Setting
 from fannsbench.run.process import WorkerProcess
 

@@ -4,11 +4,11 @@ index itself added. Linux tells the peak exactly and can reset it; elsewhere the
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 from pathlib import Path
 
 import psutil
+
+from fannsbench.machine import give_back
 
 _RESET_PEAK = "5"
 
@@ -23,13 +23,6 @@ def reset_peak() -> None:
 def peak_bytes() -> int:
     """The largest resident size since `reset_peak`, each process's own peak added up."""
     return sum(_status_bytes(process, "VmHWM") for process in _tree())
-
-
-def give_back() -> None:
-    """To the operating system: what has been freed here, but is kept for what may come."""
-    gc.collect()
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def anonymous_bytes() -> int:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fannsbench import registry
+from fannsbench import machine, registry
 from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import UNFILTERED, Dataset, Workload
 from fannsbench.errors import DatasetError, PluginError, UnknownNameError, UserError, one_line
 from fannsbench.parameters import Declaration, Parameter, Settings, Value
 from fannsbench.registry import Plugin
 from fannsbench.results import store
-from fannsbench.run import machine
 from fannsbench.run.job import Job, Setting
 
 BASIC_WORKLOADS = (UNFILTERED, "em", "r", "emis")

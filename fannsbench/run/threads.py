@@ -13,7 +13,7 @@ from typing import Self
 
 import threadpoolctl
 
-from fannsbench.run import machine
+from fannsbench import machine
 
 _POOL_VARIABLES = (
     "OMP_NUM_THREADS",

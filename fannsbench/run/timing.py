@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fannsbench.algorithm import Algorithm, Items, Metric
+from fannsbench.algorithm import Algorithm
+from fannsbench.dataset import Items
 from fannsbench.errors import PluginError
 from fannsbench.filters import BoundFilters
+from fannsbench.metric import Metric
 
 LARGEST_BLOCK = 1000
 """Queries of one batch call when filtered, so that what a filter step makes of a block stays small."""

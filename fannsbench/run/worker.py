@@ -22,15 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from fannsbench.algorithm import Algorithm, Items
+from fannsbench import machine
+from fannsbench.algorithm import Algorithm
 from fannsbench.attributes import Attributes
-from fannsbench.dataset import Dataset, Workload
+from fannsbench.dataset import Dataset, Items, Workload
 from fannsbench.errors import PluginError, one_line
 from fannsbench.filters import BoundFilters
 from fannsbench.registry import Plugin
 from fannsbench.results import store
 from fannsbench.results.store import BuildFigures, Result, Run
-from fannsbench.run import machine, memory, threads, timing
+from fannsbench.run import memory, threads, timing
 from fannsbench.run.job import Job, Setting
 
 Report = Callable[..., None]

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from fannsbench.algorithm import Algorithm, Metric
+from fannsbench import machine
+from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import UNFILTERED
 from fannsbench.errors import PluginError, UserError, one_line
+from fannsbench.metric import Metric
 from fannsbench.parameters import Parameter, Settings
 from fannsbench.registry import Plugin
-from fannsbench.run import machine, threads, timing
+from fannsbench.run import threads, timing
 from fannsbench.testing.world import EVERYTHING, KINDS, NOTHING, NUM_ITEMS, Task, World
 
 OK, FAILED, NOT_APPLICABLE = "ok", "FAILED", "not applicable"

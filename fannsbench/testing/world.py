@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fannsbench.algorithm import Items, Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
-from fannsbench.dataset import UNFILTERED, Dataset, DatasetWriter, Workload
+from fannsbench.dataset import UNFILTERED, Dataset, DatasetWriter, Items, Workload
 from fannsbench.filters import BoundFilters, Filter, matches_item
+from fannsbench.metric import Metric
 
 NUM_ITEMS, NUM_QUERIES, DIMENSION = 600, 20, 16
 KINDS = {

@@ -58,8 +58,8 @@ def build_wordnet(
     output: Path | None,
 ) -> None:
     """Embed WordNet's synsets. An interrupted build goes on where it was when run again."""
-    from fannsbench.data import wordnet, wordnet_dataset
-    from fannsbench.data.embed import SentenceEncoder
+    from fannsbench.data.build import wordnet, wordnet_dataset
+    from fannsbench.data.build.embed import SentenceEncoder
 
     path = output or folders.user_datasets() / f"{WORDNET}.h5"
     try:

@@ -16,12 +16,12 @@ from fannsbench.cli.options import JSON
 from fannsbench.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from fannsbench.data.catalogue import Entry
-    from fannsbench.data.public import PublicDataset
+    from fannsbench.data.download.catalogue import Entry
+    from fannsbench.data.download.public import PublicDataset
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from fannsbench.data import catalogue
+    from fannsbench.data.download import catalogue
 
     return [
         CompletionItem(name, help=entry.note)
@@ -41,7 +41,7 @@ def download(dataset: str | None, keep: bool, output: Output | None, as_json: bo
     An interrupted download goes on where it was when run again. With --preview nothing is downloaded. A
     catalogue.toml among your data sets adds to the list, or replaces addresses that have moved.
     """
-    from fannsbench.data import catalogue
+    from fannsbench.data.download import catalogue
 
     if dataset is None:
         _list(catalogue.entries(), as_json)
@@ -49,7 +49,7 @@ def download(dataset: str | None, keep: bool, output: Output | None, as_json: bo
     assert output
     entry = catalogue.find(dataset)
 
-    from fannsbench.data.public import PublicDataset
+    from fannsbench.data.download.public import PublicDataset
 
     public = PublicDataset.asked_for(dataset, entry)
     _announce(public)

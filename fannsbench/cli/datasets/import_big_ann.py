@@ -33,8 +33,8 @@ def big_ann(
     query.public.*bin, base.metadata.*.spmat, query.metadata.public.*.spmat and GT.public.ibin are found.
     With tags, an item matches a query if it has all of the query's, and --truth is that of the matches.
     """
-    from fannsbench.algorithm import Metric
     from fannsbench.data.importers import big_ann as importer
+    from fannsbench.metric import Metric
 
     with importer.read(source, queries, truth, metadata, query_metadata, Metric(metric)) as draft:
         output.write(draft)

@@ -93,8 +93,8 @@ def table(
     FILE:NAME. What each column of the attributes is taken for is shown before anything long begins; see it
     alone with --preview. In a .csv, empty cells are missing, and sets are written as a|b|c or ["a", "b"].
     """
-    from fannsbench.algorithm import Metric
     from fannsbench.data.importers import table as importer
+    from fannsbench.metric import Metric
 
     with importer.read(
         vectors,

@@ -22,8 +22,8 @@ def vecs(source: Path, queries: Path | None, truth: Path | None, metric: str, ou
     SOURCE is the file of the items, or, without --queries, a folder or .tar.gz archive as of TEXMEX:
     sift_base.fvecs, sift_query.fvecs and sift_groundtruth.ivecs in it are found.
     """
-    from fannsbench.algorithm import Metric
     from fannsbench.data.importers import vecs as importer
+    from fannsbench.metric import Metric
 
     with importer.read(source, queries, truth, Metric(metric)) as draft:
         output.write(draft)

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from fannsbench.cli.lazy import Lazy, LazyGroup
-from fannsbench.data.kinds import KINDS
+from fannsbench.data.make.kinds import KINDS
 from fannsbench.errors import UnknownNameError
 
 _HERE = "fannsbench.cli.datasets"

@@ -69,8 +69,8 @@ def augment(
     """
     if kinds and not selectivities:
         raise UserError("--kind is that of filters of a --selectivity; give one, such as 0.1")
-    from fannsbench.data import augment as maker
-    from fannsbench.data.kinds import KINDS
+    from fannsbench.data.make import augment as maker
+    from fannsbench.data.make.kinds import KINDS
     from fannsbench.dataset import Dataset, find
 
     with Dataset.open(find(dataset)) as source:

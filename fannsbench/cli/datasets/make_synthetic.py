@@ -75,9 +75,9 @@ def synthetic(
         raise UserError("--values is for a --distribution; give uniform or zipf")
     if correlations and not (selectivities or distributions):
         raise UserError("--correlation is that of filters; give a --selectivity or a --distribution")
-    from fannsbench.data import synthetic as maker
     from fannsbench.data.draft import check_counts
-    from fannsbench.data.kinds import KINDS
+    from fannsbench.data.make import synthetic as maker
+    from fannsbench.data.make.kinds import KINDS
 
     check_counts(num_items, dimension, num_queries)
     folders.require_space(output.path.parent, 4 * (num_items + num_queries) * dimension)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, CategoryBuilder, LabelSetBuilder, NumberBuilder, text_of
 from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.importers.files import open_items_and_queries, read_all
@@ -21,7 +20,8 @@ from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
-from fannsbench.run.memory import give_back
+from fannsbench.machine import give_back
+from fannsbench.metric import Metric
 
 _ITEMS, _QUERIES = "database_vectors.fvecs", "query_vectors.fvecs"
 _ATTRIBUTES, _TRUTH = "database_attributes.jsonl", "ground_truth.ivecs"

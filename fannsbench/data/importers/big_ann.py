@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, LabelSet
 from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.importers.files import require_file
 from fannsbench.data.importers.plain import draft_of_files, one_file, optional_file
 from fannsbench.errors import DatasetError, one_line
 from fannsbench.filters import Filter
+from fannsbench.metric import Metric
 
 TAGS = "tags"
 """The attribute and the workload."""

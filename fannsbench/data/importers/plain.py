@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.files import open_items_and_queries, read_all
 from fannsbench.data.importers.truths import read_truth_of
 from fannsbench.errors import DatasetError
+from fannsbench.metric import Metric
 
 
 def draft_of_files(items: Path, queries: Path, truth: Path | None, metric: Metric) -> Draft:

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Column, LabelSet, Number, text_of
 from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.importers.archives import unpacked
@@ -30,6 +29,7 @@ from fannsbench.data.importers.qdrant_conditions import MATCH, Structure, read_c
 from fannsbench.data.importers.qdrant_payloads import attribute_names, read_columns
 from fannsbench.data.naming import named_filters
 from fannsbench.errors import DatasetError
+from fannsbench.metric import Metric
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.draft import Draft
 from fannsbench.data.importers.archives import unpacked
 from fannsbench.data.importers.files import SUFFIXES
 from fannsbench.data.importers.plain import draft_of_files, one_file, optional_file
 from fannsbench.errors import DatasetError
+from fannsbench.metric import Metric
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from fannsbench.data.stats.neighbourhood import HUB_NEIGHBORS, NEIGHBORS, Neighb
 from fannsbench.data.stats.survey import Survey
 from fannsbench.data.stats.vectors import VectorFigures
 from fannsbench.data.stats.workloads import Sampled, WorkloadFigures, nearest_of_random_sets
-from fannsbench.data.truth import exact_knn
+from fannsbench.data.truth.exact import exact_knn
 from fannsbench.dataset import UNFILTERED, Dataset
 
 SAMPLE_QUERIES = 1000

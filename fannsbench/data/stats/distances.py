@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.kernels.exact import lengths_of
+from fannsbench.metric import Metric
 from fannsbench.vectors import BLOCK_BYTES, as_float32, rows_within, slices
 
 NAMES = {

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.stats.distances import between, is_distance
 from fannsbench.data.stats.summary import Histogram, Summary
+from fannsbench.metric import Metric
 from fannsbench.vectors import BLOCK_BYTES, slices
 
 Figure = TypeVar("Figure")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.stats.distances import of_pairs
 from fannsbench.data.stats.fits import Fits, fit, is_constant
 from fannsbench.data.stats.summary import Histogram, Summary
+from fannsbench.metric import Metric
 
 PAIRS = 100_000
 _DIMENSIONS = 4096

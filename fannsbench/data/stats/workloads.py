@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.stats.distances import between, of_truth
 from fannsbench.data.stats.summary import Histogram, Summary
 from fannsbench.dataset import Workload
+from fannsbench.metric import Metric
 from fannsbench.vectors import BLOCK_BYTES, Vectors, as_float32, blocks, slices
 
 

@@ -1,5 +1,5 @@
 """Checks of a data set: every rule of the schema, a sample of the truth computed once more by another way
-than `fannsbench.data.truth` and the kernels take, and what one should know of the vectors."""
+than `fannsbench.data.truth.exact` and the kernels take, and what one should know of the vectors."""
 
 from __future__ import annotations
 

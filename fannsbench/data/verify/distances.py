@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
+from fannsbench.metric import Metric
 
 SINGLE_ERRORS = 2.0
 """How many of the typical errors above a distance that was computed in float32 may be off."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.duplicates import DIGEST, digests_of, duplicates, rows_equal_to
 from fannsbench.data.verify.distances import lengths_of
 from fannsbench.data.verify.findings import NOTE, OK, WRONG, Finding, of_queries
 from fannsbench.errors import DatasetError, one_line
+from fannsbench.metric import Metric
 from fannsbench.vectors import BLOCK_BYTES, Vectors, as_float32, not_finite, rows_within, slices
 
 

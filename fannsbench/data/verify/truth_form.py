@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.verify.distances import as_stored, single_error, sizes
 from fannsbench.data.verify.findings import NOTE, OK, WRONG, Finding, of_queries
 from fannsbench.dataset import Workload
+from fannsbench.metric import Metric
 
 
 def check_form(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.verify.distances import as_stored, distances
 from fannsbench.data.verify.matching import Matching
 from fannsbench.dataset import Workload
+from fannsbench.metric import Metric
 
 
 class TruthSample:

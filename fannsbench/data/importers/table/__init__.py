@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
 from fannsbench.data.draft import Draft, DraftWorkload
 from fannsbench.data.draw import draw
@@ -21,6 +20,7 @@ from fannsbench.data.naming import named_filters
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Contains
 from fannsbench.filters.tree import leaves_of
+from fannsbench.metric import Metric
 from fannsbench.vectors import Chosen
 
 MOST_QUERIES = 1_000

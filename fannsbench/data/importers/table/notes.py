@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.data.importers.table.kinds import Kind
 from fannsbench.data.importers.table.vectors import Opened, Place
 from fannsbench.filters import Filter
+from fannsbench.metric import Metric
 from fannsbench.vectors import Vectors
 
 

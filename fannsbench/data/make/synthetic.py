@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from fannsbench.algorithm import Metric
 from fannsbench.attributes import Attributes
-from fannsbench.data import controlled
 from fannsbench.data.draft import Draft
-from fannsbench.data.kinds import KINDS
+from fannsbench.data.make import controlled
+from fannsbench.data.make.kinds import KINDS
+from fannsbench.data.make.windows import Order
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.seeds import stream
-from fannsbench.data.windows import Order
 from fannsbench.errors import DatasetError
+from fannsbench.metric import Metric
 from fannsbench.vectors import slices
 
 NUM_CLUSTERS = 100

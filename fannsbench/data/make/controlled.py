@@ -21,10 +21,10 @@ import numpy as np
 
 from fannsbench.attributes import Column
 from fannsbench.data.draft import DraftWorkload
-from fannsbench.data.kinds import KINDS
+from fannsbench.data.make.kinds import KINDS
+from fannsbench.data.make.windows import Groups, Order, Parts, Ranges, Windows, uniform_sizes, zipf_sizes
 from fannsbench.data.naming import free_name
 from fannsbench.data.seeds import stream
-from fannsbench.data.windows import Groups, Order, Parts, Ranges, Windows, uniform_sizes, zipf_sizes
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
 

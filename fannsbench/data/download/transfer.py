@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 from fannsbench import __version__, folders
-from fannsbench.data.catalogue import SourceFile
+from fannsbench.data.download.catalogue import SourceFile
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError, one_line
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fannsbench import folders
-from fannsbench.data import download
-from fannsbench.data.catalogue import Entry, SourceFile
+from fannsbench.data.download import transfer
+from fannsbench.data.download.catalogue import Entry, SourceFile
+from fannsbench.data.download.hub import Repository, authorization
 from fannsbench.data.draft import Draft
-from fannsbench.data.hub import Repository, authorization
 from fannsbench.data.importers import ann_benchmarks, arxiv, big_ann, qdrant
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
@@ -42,7 +42,7 @@ class PublicDataset:
         if entry.hub:
             hub = Repository.find(entry.hub)
             return cls(name, entry, hub.files, hub)
-        sizes = [download.size_of(file.url) or file.size for file in entry.files]
+        sizes = [transfer.size_of(file.url) or file.size for file in entry.files]
         files = [
             file.model_copy(update={"size": size}) for file, size in zip(entry.files, sizes, strict=True)
         ]
@@ -86,15 +86,15 @@ class PublicDataset:
         with _alone(self.folder):
             if self.hub:
                 for file in self.files:
-                    self.hub.check(download.fetch(file, self.folder, progress, authorization()))
+                    self.hub.check(transfer.fetch(file, self.folder, progress, authorization()))
                 return [f"revision {self.hub.revision}, checksums as on the hub"]
             notes = []
             for file in self.files:
-                path = download.fetch(file, self.folder, progress)
+                path = transfer.fetch(file, self.folder, progress)
                 if file.sha256:
                     notes.append(f"{file.name}: sha256 as published")
                     continue
-                found, first = download.compare_with_first(file, path)
+                found, first = transfer.compare_with_first(file, path)
                 told = "none is published, so this one is remembered to compare later downloads with"
                 if found != first:
                     told = f"the first download here had {first}: one is damaged, or the file has changed"

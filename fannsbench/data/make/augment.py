@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fannsbench.attributes import Attributes
-from fannsbench.data import controlled, transforms
 from fannsbench.data.draft import TRUTH_DEPTH, Draft, DraftWorkload, check_counts
 from fannsbench.data.draw import draw
-from fannsbench.data.kinds import KINDS
+from fannsbench.data.make import controlled, transforms
+from fannsbench.data.make.kinds import KINDS
+from fannsbench.data.make.windows import Order
 from fannsbench.data.naming import named_filters
 from fannsbench.data.progress import Progress, silent
 from fannsbench.data.seeds import stream
-from fannsbench.data.windows import Order
 from fannsbench.dataset import UNFILTERED, Dataset
 from fannsbench.errors import DatasetError
 from fannsbench.vectors import Chosen, Mapped, Vectors

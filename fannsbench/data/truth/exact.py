@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fannsbench.algorithm import Metric
-from fannsbench.data.checkpoint import Checkpoint
+from fannsbench.data.truth.checkpoint import Checkpoint
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels import exact
 from fannsbench.kernels.distance import METRIC_CODES, distances_of_pairs
 from fannsbench.kernels.exact import Block, Candidates, Nearest
-from fannsbench.run.machine import usable_cores
+from fannsbench.machine import usable_cores
+from fannsbench.metric import Metric
 from fannsbench.vectors import Vectors, as_float32, blocks, rows_within
 
 DEFAULT_MEMORY = 2 * 10**9

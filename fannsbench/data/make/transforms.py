@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
-from fannsbench.algorithm import Metric
 from fannsbench.data.progress import Progress, silent
 from fannsbench.errors import DatasetError
+from fannsbench.metric import Metric
 from fannsbench.vectors import Chosen, Vectors, as_float32, blocks, not_finite
 
 Transform = Callable[[np.ndarray], np.ndarray]

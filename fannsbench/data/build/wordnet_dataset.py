@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from fannsbench import folders
-from fannsbench.algorithm import Metric
-from fannsbench.data import wordnet
+from fannsbench.data.build import wordnet
+from fannsbench.data.build.embed import Encoder, embed
+from fannsbench.data.build.wordnet_attributes import attributes_of
+from fannsbench.data.build.wordnet_workloads import WORKLOADS
 from fannsbench.data.draft import Draft, DraftWorkload, write
 from fannsbench.data.draw import Values
-from fannsbench.data.embed import Encoder, embed
 from fannsbench.data.progress import Progress
 from fannsbench.data.seeds import stream
-from fannsbench.data.wordnet_attributes import attributes_of
-from fannsbench.data.wordnet_workloads import WORKLOADS
 from fannsbench.errors import DatasetError
 from fannsbench.filters import Filter
+from fannsbench.metric import Metric
 
 NUM_QUERIES = 10_000
 _COMPACT_STEP = np.float32(2.0**-14)

@@ -11,9 +11,9 @@ from typing import Self
 import numpy as np
 
 from fannsbench import folders
-from fannsbench.algorithm import Metric
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels.exact import Nearest
+from fannsbench.metric import Metric
 from fannsbench.vectors import Vectors, as_float32, blocks
 
 _LONG = 1e13

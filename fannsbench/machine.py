@@ -1,7 +1,11 @@
-"""What a machine is: its name in the results folder and the facts stored with every result."""
+"""What this machine is: its name in the results folder, the facts stored with every result, the cores that
+may be used; and giving memory back to it."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
 import platform
 import re
@@ -41,6 +45,13 @@ def usable_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def give_back() -> None:
+    """To the operating system: what has been freed here, but is kept for what may come."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _processor() -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, errors, get_token, hf_hub_url
 
 from fannsbench import __version__
-from fannsbench.data.catalogue import SourceFile
+from fannsbench.data.download.catalogue import SourceFile
 from fannsbench.errors import DatasetError, one_line
 
 _HTTP_ERROR: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number
-from fannsbench.data.wordnet import PARTS_OF_SPEECH, Synset
+from fannsbench.data.build.wordnet import PARTS_OF_SPEECH, Synset
 
 _HYPERNYM_RELATIONS = ("hypernym", "instance_hypernym")
 

@@ -1,0 +1,1 @@
+"""The data set `wordnet`, from WordNet's files and an embedding model."""

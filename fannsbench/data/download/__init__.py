@@ -1,0 +1,1 @@
+"""Public data sets: the catalogue, fetching their files, and what is imported from them."""

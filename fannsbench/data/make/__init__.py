@@ -1,0 +1,1 @@
+"""Data sets with chosen properties: random ones, and changed copies of others."""
