@@ -41,7 +41,7 @@ class Selection:
 class FilteredDiskANN(NativeAlgorithm):
     """Built on one attribute, whose values are the labels."""
 
-    filters: ClassVar[frozenset[FilterKind]] = frozenset({FilterKind.EM, FilterKind.EMIS, FilterKind.C})
+    filters = frozenset({FilterKind.EM, FilterKind.EMIS, FilterKind.C})
     graph_type: ClassVar[type[Any]] = Labelled
 
     @classmethod
