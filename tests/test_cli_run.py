@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
 import json
 import math
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import harness
@@ -56,11 +65,15 @@ def test_a_run_ends_with_tables_and_a_picture(graph: Bench) -> None:
     picture = Path(re.search(r"^plot: (.+)$", done.out, re.MULTILINE)[1])  # type: ignore[index]
     assert picture.parent == graph.results / "plots"
     assert picture.read_bytes().startswith(b"\x89PNG")
+    first, _, rest = done.out.partition("plot so far: ")
+    assert first.startswith("graph M=16, after one of 2 repetitions:\n")
+    assert "tiny, workload none: unfiltered" in first and "tiny, workload none: unfiltered" in rest
+    assert rest.splitlines()[0] == str(picture)
     assert re.search(r"^built graph M=16 in \d+\.\d\d s$", done.err, re.MULTILINE)
     rows = graph.rows()
     assert sorted(set(rows.workload)) == ["em", "emis", "none", "r"]
     assert set(rows.repetitions) == {2}
-    line = next(line for line in done.out.splitlines() if re.match(r"\s*graph\s", line)).split()
+    line = next(line for line in rest.splitlines() if re.match(r"\s*graph\s", line)).split()
     full = rows[(rows.workload == "none") & (rows.recall == 1)].qps.iloc[0]
     assert float(line[3].replace(",", "")) == pytest.approx(full, rel=0.5)
     assert line[4] == "1.0000"
@@ -184,11 +197,58 @@ def test_unknown_commands_have_near_names() -> None:
     assert (done.code, done.error) == (2, "fannsbench: unknown command 'rn'; did you mean run?")
 
 
-def test_without_a_command_there_is_help() -> None:
+def test_without_a_command_those_that_most_people_want_are_shown() -> None:
     done = command()
-    assert done.code == 2
-    assert "Measure algorithms and store the results." in done.err
+    assert done.code == 0
+    shown = [line.strip() for line in done.out.splitlines() if line.startswith("  fannsbench ")]
+    assert len(shown) == 3
+    for line in shown:  # every command, and every option, exists
+        words = [word for word in line.split()[1:] if word[0] != "-" and word.islower()]
+        names = words[: 1 + (words[0] in ("datasets", "algorithms")) + (words[1:2] == ["import"])]
+        assert {word for word in line.split() if word[:2] == "--"} <= set(
+            re.findall(r"--[a-z-]+", command(*names, "--help").out)
+        )
     assert command("--help").out.count("\n") > 10
+
+
+def test_without_an_algorithm_runs_are_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    done = command("run")
+    assert done.code == 0
+    assert "  fannsbench run --algo hnsw\n" in done.out
+
+
+def test_a_proposed_run_can_be_had_at_once(graph: Bench) -> None:
+    """At a terminal: nothing but Enter is typed."""
+    done = at_terminal(graph.arguments("--set", "ef=10"), typed="\n")
+    assert "fannsbench run --algo hnsw --set ef=10" in done
+    assert "workload none: unfiltered" in done
+    assert set(graph.rows().algorithm) == {"hnsw"}
+
+
+def test_a_terminal_shows_recall_and_qps_as_they_come(graph: Bench) -> None:
+    shown = at_terminal(graph.arguments("--algo", "graph", "--runs", "3"))
+    assert re.search(r"graph M=16 +none +[\d,.]+ +[\d,.]+ +[\d,.]+ +1\.0000 +\d", shown)
+    assert "compiling graph (once)" in shown
+
+
+def at_terminal(arguments: list[str], typed: str = "") -> str:
+    """All that a terminal was written, by `fannsbench` with these arguments."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "fannsbench", *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that nobody writes any more
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    assert process.wait(harness.PATIENCE_SECONDS) == 0, shown.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "")
 
 
 def test_several_threads(graph: Bench) -> None:

@@ -40,6 +40,24 @@ def searches(planned: plan.Plan) -> list[tuple[Any, ...]]:
     return [tuple(setting.search.values()) for setting in planned.settings]
 
 
+NARROWING = """
+class Plugin(Plain):
+    def __init__(self, metric, seed, narrow):
+        super().__init__(metric, seed)
+        if narrow:
+            self.filters = frozenset({"EM"})
+"""
+
+
+def test_what_is_served_may_depend_on_build_parameters(bench: Bench) -> None:
+    bench.plugin("narrowing", NARROWING, plugins.parameter("build.narrow", "bool", False, [False, True]))
+    planned = bench.plan("narrowing", workloads=["em", "r"], sweeps={"narrow": ["false", "true"]})
+    assert [(job.build["narrow"], job.workloads) for job in planned.jobs] == [
+        (False, ["em", "r"]), (True, ["em"]),
+    ]  # fmt: skip
+    assert planned.skipped == ["narrowing, r: it does not serve R filters (it serves EM)"]
+
+
 def test_what_is_not_named_is_swept_or_at_its_default(graph: Bench) -> None:
     planned = graph.plan("graph")
     assert builds(planned) == [(16, 0.5)]

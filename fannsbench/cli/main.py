@@ -24,14 +24,34 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """A folder of the user's takes no more; where it is, the operating system does not always say."""
 
 
-@click.command(cls=LazyGroup, members=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+_FIRST = """\
+  fannsbench run --algo hnsw
+      measure an index on the data set that comes with fannsbench; table and plot within a minute
+  fannsbench datasets import table VECTORS --attributes TABLE --name NAME --preview
+      see what your own vectors and attributes would be as a data set
+  fannsbench algorithms new NAME
+      write a plugin for an index of your own, to fill in
+
+All commands: fannsbench --help"""
+"""What most people want."""
+
+
+@click.command(
+    cls=LazyGroup,
+    members=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="fannsbench")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Benchmark filtered and unfiltered approximate nearest neighbour search.
 
     Names complete in the shell: eval "$(_FANNSBENCH_COMPLETE=bash_source fannsbench)" (or zsh_source, or
     _FANNSBENCH_COMPLETE=fish_source fannsbench | source).
     """
+    if context.invoked_subcommand is None:
+        click.echo(_FIRST)
 
 
 def main() -> None:

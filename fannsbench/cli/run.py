@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fannsbench.cli.options import RESULTS, Names
+from fannsbench.cli.outcome import Outcome
 from fannsbench.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from fannsbench.run.job import Job
     from fannsbench.run.plan import Plan
+
+
+_PROPOSALS = {
+    "hnsw": "one library, without filters and under each basic kind of them; first figures within a minute",
+    "hnsw,faiss-ivf,acorn,planner": "four ways to filter, side by side",
+    "all --runs 1": "everything that is installed and fits, once",
+}
+"""What to give --algo, and what that shows."""
 
 
 class _Assignment(click.ParamType):  # type: ignore[type-arg]
@@ -30,8 +40,8 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @click.option(
-    "--algo", "algorithms", type=Names("algorithm"), required=True,
-    help="Algorithms, or `all` that are installed and fit.",
+    "--algo", "algorithms", type=Names("algorithm"),
+    help="Algorithms, or `all` that are installed and fit. Without it, a few runs are proposed.",
 )  # fmt: skip
 @click.option(
     "--dataset", "dataset", default="wordnet-10k", show_default=True, metavar="NAME|PATH",
@@ -65,8 +75,11 @@ class _Assignment(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every build.")
 @click.option("--machine", help="Name of this machine in the results.  [default: made from its parts]")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's results as JSON records.")
+@click.pass_context
 def run(
-    algorithms: list[str],
+    context: click.Context,
+    /,
+    algorithms: list[str] | None,
     dataset: str,
     workloads: list[str] | None,
     fixed: tuple[tuple[str, str], ...],
@@ -80,12 +93,14 @@ def run(
     """Measure algorithms and store the results.
 
     Every build runs in a process of its own. What is stored already is not measured again; a run that was
-    interrupted goes on where it was when the same command is given. Ends with a table for each workload
-    and the name of the plot.
+    interrupted goes on where it was when the same command is given. Tables and plot come after the first
+    repetition of all settings, and again at the end.
     """
     from fannsbench.dataset import find
     from fannsbench.run import executor, plan
 
+    if algorithms is None and not (algorithms := _accepted_proposal(context)):
+        return
     names = [name for name, _ in (*fixed, *sweeps)]
     for name in names:
         if names.count(name) > 1:
@@ -108,57 +123,44 @@ def run(
     limits = executor.Limits(seconds=timeout)
     if memory_limit is not None:
         limits = executor.Limits(timeout, int(memory_limit * 1e9))
+    outcome = Outcome(planned.settings, results, as_json)
     try:
-        _execute(planned, limits, results)
+        _execute(planned, limits, results, outcome)
     except KeyboardInterrupt:
         click.echo("interrupted; what was measured is stored, and the same command goes on", err=True)
         raise
-    _finish(planned, results, as_json)
+    if not outcome.finish():
+        raise click.exceptions.Exit(1)
 
 
-def _execute(planned: Plan, limits: Any, results: Path) -> None:
+def _accepted_proposal(context: click.Context) -> list[str]:
+    """Shows what one could measure. The algorithms of the first proposal if somebody is there who wants it.
+    Raises MissingParameter where other options were given and nobody can be asked."""
+    somebody = sys.stdin.isatty()
+    given = shlex.join(sys.argv[2:])
+    if given and not somebody:
+        (option,) = (parameter for parameter in context.command.params if parameter.name == "algorithms")
+        raise click.MissingParameter(ctx=context, param=option)
+    for algorithms, why in _PROPOSALS.items():
+        click.echo(f"  {' '.join(filter(None, ['fannsbench run --algo', algorithms, given]))}\n      {why}")
+    click.echo("`fannsbench algorithms list` names all algorithms, `fannsbench datasets list` all data sets.")
+    first = next(iter(_PROPOSALS))
+    return first.split(",") if somebody and click.confirm("Run the first now?", default=True) else []
+
+
+def _execute(planned: Plan, limits: Any, results: Path, outcome: Outcome) -> None:
     from fannsbench.cli.progress import RunProgress
     from fannsbench.run import executor
 
     if planned.jobs:
         executor.check_writable(results)
     with RunProgress(planned.jobs) as progress:
+
+        def observe(job: Job, event: dict[str, Any]) -> None:
+            progress.observe(job, event)
+            if event["event"] == "round":
+                with progress.hidden():
+                    outcome.after_round(job, event["run"])
+
         for job in planned.jobs:
-            executor.execute(job, limits, progress.observe)
-
-
-def _finish(planned: Plan, results: Path, as_json: bool) -> None:
-    from rich.console import Console
-
-    from fannsbench import plot
-    from fannsbench.results import summary, table
-
-    rows = table.load(results)
-    paths = {str(results / setting.output.relative_to(results.resolve())) for setting in planned.settings}
-    rows = rows[rows.path.isin(paths)]
-    console = Console(stderr=as_json)
-    summaries = summary.summarise(rows)
-    for workload in dict.fromkeys(setting.workload for setting in planned.settings):
-        console.print(summary.as_table(summaries, workload))
-    console.print("QPS at a recall: median of the repetitions, interpolated along the Pareto front\n")
-    _warn(rows)
-    if as_json:
-        click.echo(rows.to_json(orient="records", indent=1))
-    if (rows.status == "ok").any():
-        name = f"{rows.dataset.iloc[0]}-pareto.png"
-        drawn = plot.draw(rows, results / "plots" / name)
-        click.echo(f"plot: {drawn}", err=as_json)
-    failed = rows[rows.status == "failed"]
-    if len(failed):
-        raise click.exceptions.Exit(1)
-
-
-def _warn(rows: pd.DataFrame) -> None:
-    """One line for each failure and for each broken promise."""
-    for row in rows[rows.status == "failed"].itertuples():
-        click.echo(f"failed: {row.algorithm} {row.build} {row.workload} {row.search}: {row.reason}", err=True)
-    for row in rows[rows.status == "ok"].itertuples():
-        for count, what in ((row.duplicates, "repeated ids"), (row.violations, "items that do not match")):
-            if count and count > 0:
-                where = f"{row.algorithm} {row.workload} {row.search}"
-                click.echo(f"warning: {where}: {count:.0f} {what}, counted as misses", err=True)
+            executor.execute(job, limits, observe)

@@ -271,7 +271,8 @@ def fill_postings(
     for row in range(indptr.size - 1):
         count = list_matches(p, first + row, start, stop, masks, scratch)
         indptr[row + 1] = indptr[row] + count
-        positions[indptr[row] : indptr[row + 1]] = scratch[:count]
+        for i in range(count):  # assigning a slice takes seconds to compile
+            positions[indptr[row] + i] = scratch[i]
 
 
 @jit

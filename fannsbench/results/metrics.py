@@ -17,11 +17,13 @@ from fannsbench.dataset import Dataset, Items, Workload
 from fannsbench.errors import DatasetError
 from fannsbench.filters import BoundFilters
 from fannsbench.metric import Metric, distances
+from fannsbench.vectors import slices
 
 TIE_TOLERANCE = 1e-6
 """Relative; distances of the truth are float32."""
 _CANCELLED = 0.1
 """A distance that is small because large terms cancel is as inexact as this share of the terms."""
+_TIES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -75,31 +77,51 @@ class Judge:
                 f"answers of shape ({q}, {k}) with ids {neighbors.min()} to {neighbors.max()} are none to "
                 f"workload {workload_name} of {self.path}"
             )
-        wrong = filters[:q].violations(neighbors) if filters else np.zeros(neighbors.shape, bool)
-        repeated = _repeated(neighbors)
-        wanted = np.minimum(workload.matches[:q], k)
-        true = np.where(np.arange(k) < wanted[:, None], workload.neighbors[:q, :k], -1)
-        correct = _is_among(neighbors, true) & (neighbors >= 0)
-        doubtful = (neighbors >= 0) & ~correct & ~wrong & ~repeated & (wanted > 0)[:, None]
-        farthest = workload.distances[np.arange(q), np.maximum(wanted - 1, 0)].astype(np.float64)
-        correct[doubtful] = self._ties(neighbors, doubtful, farthest)
-        correct &= ~wrong & ~repeated
-        with np.errstate(invalid="ignore"):
-            recall = np.where(wanted > 0, np.minimum(correct.sum(axis=1), wanted) / wanted, np.nan)
-        return Judged(recall, int(repeated.sum()), int(wrong.sum()))
+        return judged(neighbors, workload, filters, self.metric, self.items.vectors, self.queries)
 
-    def _ties(self, neighbors: np.ndarray, doubtful: np.ndarray, farthest: np.ndarray) -> np.ndarray:
-        """For each doubtful place: is that item no farther than its query's k-th true neighbour?"""
-        rows = np.nonzero(doubtful)[0]
-        ids = neighbors[doubtful]
-        near = np.empty(len(ids), bool)
-        for first in range(0, len(ids), 10_000):
-            part = slice(first, first + 10_000)
-            queries, items = self.queries[rows[part]], self.items.vectors[ids[part]]
-            limit = farthest[rows[part]]
-            size = np.maximum(np.abs(limit), _CANCELLED * _terms(self.metric, queries, items))
-            near[part] = distances(self.metric, queries, items) <= limit + TIE_TOLERANCE * size
-        return near
+
+def judged(
+    neighbors: np.ndarray,
+    workload: Workload,
+    filters: BoundFilters | None,
+    metric: Metric,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+) -> Judged:
+    """neighbors (q, k) int32, -1 or ids of `vectors` (n, d), are the answers to the first q of `queries`,
+    with the workload's truth and `filters`, its bound ones."""
+    q, k = neighbors.shape
+    wrong = filters[:q].violations(neighbors) if filters else np.zeros(neighbors.shape, bool)
+    repeated = _repeated(neighbors)
+    wanted = np.minimum(workload.matches[:q], k)
+    true = np.where(np.arange(k) < wanted[:, None], workload.neighbors[:q, :k], -1)
+    correct = _is_among(neighbors, true) & (neighbors >= 0)
+    doubtful = (neighbors >= 0) & ~correct & ~wrong & ~repeated & (wanted > 0)[:, None]
+    farthest = workload.distances[np.arange(q), np.maximum(wanted - 1, 0)].astype(np.float64)
+    rows, ids = np.nonzero(doubtful)[0], neighbors[doubtful]
+    correct[doubtful] = _ties(metric, queries, vectors, rows, ids, farthest[rows])
+    correct &= ~wrong & ~repeated
+    with np.errstate(invalid="ignore"):
+        recall = np.where(wanted > 0, np.minimum(correct.sum(axis=1), wanted) / wanted, np.nan)
+    return Judged(recall, int(repeated.sum()), int(wrong.sum()))
+
+
+def _ties(
+    metric: Metric,
+    queries: np.ndarray,
+    vectors: np.ndarray,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    limits: np.ndarray,
+) -> np.ndarray:
+    """(m,) bool: is each of the items ids (m,) no farther from its query, rows (m,), than limits (m,), the
+    distance of that query's k-th true neighbour?"""
+    near = np.empty(len(ids), bool)
+    for part in slices(len(ids), _TIES_AT_ONCE):
+        asked, items, limit = queries[rows[part]], vectors[ids[part]], limits[part]
+        size = np.maximum(np.abs(limit), _CANCELLED * _terms(metric, asked, items))
+        near[part] = distances(metric, asked, items) <= limit + TIE_TOLERANCE * size
+    return near
 
 
 def _terms(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray | float:

@@ -25,12 +25,15 @@ from fannsbench.run.job import Job, Setting
 from fannsbench.run.process import WorkerProcess
 
 Observer = Callable[[Job, dict[str, Any]], None]
-"""Told of every event of a job: building, built, measuring, measured, failed, stored (by another run,
-meanwhile), waiting."""
+"""Told of every event of a job: waiting, compiling, building, progress, built, measuring, measured, failed,
+stored (by another run, meanwhile), closing, unclosed; and round: all settings have been measured once more,
+and the worker waits until the observer returns."""
 
 SAMPLE_SECONDS = 0.05
 MEMORY_SHARE = 0.9
 """Of the machine's memory, where no limit is given: the worker is ended before the system ends others."""
+CLOSE_SECONDS = 10.0
+"""For a plugin to end what it started; then that is ended by force."""
 _STARTING = "starting"
 """The phase of the harness's own work, such as reading the data; nothing of a plugin runs yet."""
 _TAIL_BYTES = 1 << 16
@@ -115,6 +118,9 @@ class _Worker:
         self.stderr = ""
         """The end of what it wrote there."""
         self.phase = _STARTING
+        self.closes = False
+        """Has the plugin a `close` of its own, which is worth waiting for?"""
+        self.closing = False
         self.done = False
 
     def run(self) -> None:
@@ -129,10 +135,12 @@ class _Worker:
             try:
                 self._follow(process)
             finally:
-                code = process.end()
+                code = process.end(CLOSE_SECONDS if self.closes and not self.closing else 0)
                 self.stderr = _tail(stderr_file)
             if not self.done and self.death is None:
                 self.death = _how_it_ended(code, self.phase, self.stderr)
+                if self.closing:
+                    self.observe(self.job, {"event": "unclosed", "reason": "ended its process"})
 
     def _follow(self, process: WorkerProcess) -> None:
         began = sampled = monotonic()
@@ -140,10 +148,13 @@ class _Worker:
             event = process.event(SAMPLE_SECONDS)
             if event is None:
                 return
-            now = monotonic()
             if event:
                 self._take(event)
-                began = now
+                if event["event"] == "round":
+                    process.go_on()
+                if event["event"] != "progress":
+                    began = monotonic()
+            now = monotonic()
             if now - sampled >= SAMPLE_SECONDS and not self.done:
                 self.death = self.death or self._over_limits(process.resident_bytes(), now - began)
                 sampled = now
@@ -174,13 +185,23 @@ class _Worker:
             self.finished.add(setting)
             self.current = None
             _store_failure(setting, self.job, event["reason"], event["stderr"])
+        elif kind == "compiling":
+            self.closes = event["closes"]
         self.observe(self.job, event)
-        self.phase = "building" if kind == "building" else "between two settings"
-        if self.current:
-            self.phase = f"measuring {self.current.label}"
+        if kind in ("closing", "closed"):
+            self.closing = kind == "closing"
+        elif kind in ("compiling", "building"):
+            self.phase = "building"
+        elif kind not in ("progress", "unclosed"):
+            self.phase = f"measuring {self.current.label}" if self.current else "between two settings"
 
     def _over_limits(self, held: int, seconds: float) -> str | None:
         limits = self.limits
+        if self.closing:
+            if seconds <= CLOSE_SECONDS:
+                return None
+            self.observe(self.job, {"event": "unclosed", "reason": f"took over {CLOSE_SECONDS:g} s"})
+            return "did not close"
         if limits.seconds is not None and seconds > limits.seconds and self.phase != _STARTING:
             return f"time-out: over {limits.seconds:g} s while {self.phase}"
         if held > limits.memory_bytes:

@@ -3,6 +3,7 @@ that has been measured already."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,22 +137,33 @@ class _Planner:
             raise UnknownNameError("preset", self.request.preset, presets)
 
     def jobs(self, plugin: Plugin, workloads: list[Workload]) -> list[Job]:
-        algorithm = plugin.load()
+        algorithm, declaration = plugin.load(), plugin.declaration
+        jobs = []
+        for build in self.combinations(declaration, declaration.build):
+            fitting = self.fitting(plugin.name, algorithm, build, workloads)
+            groups = (
+                [[w] for w in fitting] if algorithm.builds_on_attributes else [fitting] if fitting else []
+            )
+            jobs += [self.job(plugin, build, group) for group in groups]
+        return jobs
+
+    def fitting(
+        self, name: str, algorithm: type[Algorithm], build: Settings, workloads: list[Workload]
+    ) -> list[Workload]:
+        """The workloads that the algorithm serves, built so."""
+        served: Algorithm | type[Algorithm] = algorithm
+        with contextlib.suppress(Exception):  # raised again in its worker, and stored as its failure
+            served = algorithm(self.dataset.metric, self.request.seed, **build)
         fitting = []
         for workload in workloads:
-            if reason := self.misfit(algorithm, workload):
-                self.skipped.append(f"{plugin.name}, {workload.name}: {reason}")
-            else:
+            reason = self.misfit(served, workload)
+            if reason is None:
                 fitting.append(workload)
-        groups = [[w] for w in fitting] if algorithm.builds_on_attributes else [fitting] if fitting else []
-        declaration = plugin.declaration
-        return [
-            self.job(plugin, build, group)
-            for build in self.combinations(declaration, declaration.build)
-            for group in groups
-        ]
+            elif (told := f"{name}, {workload.name}: {reason}") not in self.skipped:
+                self.skipped.append(told)
+        return fitting
 
-    def misfit(self, algorithm: type[Algorithm], workload: Workload) -> str | None:
+    def misfit(self, algorithm: Algorithm | type[Algorithm], workload: Workload) -> str | None:
         """Why the algorithm cannot serve the workload."""
         if self.dataset.metric not in algorithm.metrics:
             return f"it knows no {self.dataset.metric} distance"

@@ -30,7 +30,7 @@ class WorkerProcess:
         self._mark = f"{os.getpid()}-{id(self)}-{time.time_ns()}"
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             encoding="utf-8",
@@ -61,6 +61,13 @@ class WorkerProcess:
                 self._process.wait(_EXIT_SECONDS)
         return event
 
+    def go_on(self) -> None:
+        """A line on its standard input, for which it may have waited."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
     def resident_bytes(self) -> int:
         """What the process and its children hold now, children of children too; 0 when it has ended."""
         try:
@@ -74,9 +81,20 @@ class WorkerProcess:
                 total += process.memory_info().rss
         return total
 
-    def end(self) -> int:
-        """End it and its children, daemons and those in sessions of their own too. Returns its exit code,
-        or minus the number of the signal that ended it."""
+    def end(self, patience: float = 0.0) -> int:
+        """End it and its children, daemons and those in sessions of their own too: by force, but first, if
+        there is any patience, by asking it and waiting so many seconds. Returns its exit code, or minus the
+        number of the signal that ended it."""
+        try:
+            if patience:
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience)
+        finally:
+            code = self._end_by_force()
+        return code
+
+    def _end_by_force(self) -> int:
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         for process in psutil.process_iter():
@@ -85,6 +103,9 @@ class WorkerProcess:
                     process.kill()
         self._guard.kill()
         self._guard.communicate()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
         return self._process.wait()
 
     def _last_words(self) -> dict[str, Any] | None:

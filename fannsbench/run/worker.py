@@ -1,8 +1,9 @@
 """The process that measures: `INTERPRETER -m fannsbench.run.worker JOBFILE`.
 
-It builds once, then measures every search setting in interleaved rounds, and stores each setting's result
-after every round, so that whatever happens later, what was measured stays. It reports what it is at as JSON
-lines on its standard output; whatever a plugin prints goes to standard error.
+It builds once, then measures every search setting of every workload in interleaved rounds, and stores each
+setting's result after every round, so that whatever happens later, what was measured stays. It reports what
+it is at as JSON lines on its standard output; whatever a plugin prints goes to standard error. After a round
+it waits for a line on its standard input, so that showing what there is so far does not disturb the next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -18,7 +20,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -30,12 +32,14 @@ from fannsbench.errors import PluginError, one_line
 from fannsbench.filters import BoundFilters
 from fannsbench.registry import Plugin
 from fannsbench.results import store
+from fannsbench.results.metrics import judged
 from fannsbench.results.store import BuildFigures, Result, Run
 from fannsbench.run import memory, threads, timing
 from fannsbench.run.job import Job, Setting
 
 Report = Callable[..., None]
 _LONGEST_REASON = 500
+_TELLING_SECONDS = 0.25
 
 
 def main() -> None:
@@ -49,12 +53,15 @@ def main() -> None:
         events.write(json.dumps({"event": event, **details}) + "\n")
 
     with redirect_stdout(sys.stderr):
+        worker = _Worker(job, report)
         try:
-            _Worker(job, report).run()
+            worker.run()
         except Exception as error:
             traceback.print_exc()
             report("broken", reason=reason_of(error))
             sys.exit(1)
+        finally:
+            worker.close()
     report("done")
 
 
@@ -70,7 +77,10 @@ class _Worker:
     def __init__(self, job: Job, report: Report) -> None:
         self.job = job
         self.report = report
+        self.algorithm: Algorithm | None = None
         self.workloads: dict[str, tuple[Workload, BoundFilters | None]] = {}
+        self.recalls: dict[Setting, float | None] = {}
+        """Of the last answer that was judged."""
 
     def run(self) -> None:
         job = self.job
@@ -86,24 +96,27 @@ class _Worker:
         for name, workload in workloads.items():
             bound = workload.bind(attributes)
             self.workloads[name] = workload, None if bound is None else bound[: job.queries]
+            self.recall(name, np.full((1, job.k), -1, np.int32))  # compiled now, not while measuring
         _read_through(self.items.vectors)
-        self.report("building")
+        signal.signal(signal.SIGTERM, _leave)
         algorithm_class = Plugin(job.algorithm, job.folder, job.package, "job").load()
-        algorithm = algorithm_class(self.metric, job.seed, **job.build)
+        self.report("compiling", closes=algorithm_class.close is not Algorithm.close)
+        self.algorithm = algorithm = algorithm_class(self.metric, job.seed, **job.build)
         self.build_figures = self.build(algorithm)
         self.report("built", **vars(self.build_figures))
         with threads.limited(job.threads):
             algorithm.threads = job.threads
             self.call_s = timing.empty_call_seconds()
-            for name in job.workloads:
-                self.measure(algorithm, name)
+            self.measure(algorithm)
 
     def build(self, algorithm: Algorithm) -> BuildFigures:
         with threads.limited(self.job.build_threads):
             algorithm.warm_up()
+            self.report("building")
+            algorithm.progress = self.progress
             before = memory.anonymous_bytes()
             memory.reset_peak()
-            began = perf_counter()
+            self.told = began = perf_counter()
             algorithm.build(self.items, self.job.build_threads)
             seconds = perf_counter() - began
             peak = memory.peak_bytes()
@@ -113,7 +126,27 @@ class _Worker:
             size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         return BuildFigures(seconds, float(algorithm.preprocess_seconds), size, added, peak)
 
-    def measure(self, algorithm: Algorithm, workload: str) -> None:
+    def progress(self, done: int, total: int) -> None:
+        """An `Algorithm.progress` that tells no more often than somebody looks."""
+        now = perf_counter()
+        if now - self.told >= _TELLING_SECONDS:
+            self.told = now
+            self.report("progress", done=int(done), total=int(total))
+
+    def close(self) -> None:
+        """What happens here is told and changes nothing of what was measured."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.algorithm is None:
+            return
+        self.report("closing")
+        try:
+            self.algorithm.close()
+        except Exception as error:
+            traceback.print_exc()
+            self.report("unclosed", reason=f"raised {reason_of(error)}")
+        self.report("closed")
+
+    def measure(self, algorithm: Algorithm) -> None:
         results = {
             setting: Result(
                 identity=setting.identity,
@@ -123,14 +156,13 @@ class _Worker:
                 call_s=self.call_s,
             )
             for setting in self.job.settings
-            if setting.workload == workload
         }
         stored_runs = {setting: store.stored(setting.output)[1] for setting in results}
         for number in range(self.job.runs):
             for setting, result in list(results.items()):
                 self.report("measuring", setting=setting.output.name, run=number)
                 try:
-                    self.measure_once(algorithm, setting, result)
+                    figures = self.measure_once(algorithm, setting, result)
                 except Exception as error:
                     del results[setting]
                     self.report("failed", setting=setting.output.name, reason=reason_of(error),
@@ -142,9 +174,12 @@ class _Worker:
                 except OSError as error:
                     self.report("unwritable", reason=f"{setting.output}: {error.strerror or error}")
                     return
-                self.report("measured", setting=setting.output.name, run=number)
+                self.report("measured", setting=setting.output.name, run=number, **figures)
+            self.report("round", run=number)
+            sys.stdin.readline()
 
-    def measure_once(self, algorithm: Algorithm, setting: Setting, result: Result) -> None:
+    def measure_once(self, algorithm: Algorithm, setting: Setting, result: Result) -> dict[str, float | None]:
+        """One repetition, added to the result. Returns what is shown while the run goes on."""
         _, filters = self.workloads[setting.workload]
         job, queries = self.job, self.queries
         algorithm.configure(**setting.search)
@@ -163,7 +198,24 @@ class _Worker:
             algorithm, queries[first], job.k, None if filters is None else filters[first]
         )
         result.peak_search_bytes = max(result.peak_search_bytes, memory.peak_bytes())
-        result.runs.append(Run(neighbors, select_seconds, search_seconds, latencies, distances))
+        same = [run.neighbors for run in result.runs if np.array_equal(run.neighbors, neighbors)]
+        answer = same[0] if same else neighbors  # kept once
+        result.runs.append(Run(answer, select_seconds, search_seconds, latencies, distances))
+        if not same:
+            self.recalls[setting] = self.recall(setting.workload, neighbors)
+        return {"recall": self.recalls[setting], "qps": len(queries) / (select_seconds + search_seconds)}
+
+    def recall(self, name: str, neighbors: np.ndarray) -> float | None:
+        """None where no query has matches."""
+        workload, filters = self.workloads[name]
+        vectors, queries = self.items.vectors, self.queries
+        found = judged(neighbors, workload, filters, self.metric, vectors, queries).mean_recall
+        return None if math.isnan(found) else found
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """What a signal that asks the worker to end does: the algorithm is closed on the way."""
+    sys.exit(128 + number)
 
 
 def reason_of(error: BaseException) -> str:
