@@ -13,8 +13,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import psutil
-
 from fannsbench import folders, machine
 from fannsbench.dataset import Dataset
 from fannsbench.errors import DatasetError, UserError
@@ -31,7 +29,7 @@ and the worker waits until the observer returns."""
 
 SAMPLE_SECONDS = 0.05
 MEMORY_SHARE = 0.9
-"""Of the machine's memory, where no limit is given: the worker is ended before the system ends others."""
+"""Of the usable memory, where no limit is given: the worker is ended before the system ends others."""
 CLOSE_SECONDS = 10.0
 """For a plugin to end what it started; then that is ended by force."""
 _STARTING = "starting"
@@ -46,7 +44,7 @@ class Limits:
     its children, together."""
 
     seconds: float | None = None
-    memory_bytes: int = field(default_factory=lambda: int(MEMORY_SHARE * psutil.virtual_memory().total))
+    memory_bytes: int = field(default_factory=lambda: int(MEMORY_SHARE * machine.usable_memory()))
 
 
 class ResultsUnwritableError(UserError):
@@ -156,7 +154,7 @@ class _Worker:
                     began = monotonic()
             now = monotonic()
             if now - sampled >= SAMPLE_SECONDS and not self.done:
-                self.death = self.death or self._over_limits(process.resident_bytes(), now - began)
+                self.death = self.death or self._over_limits(process.held_bytes(), now - began)
                 sampled = now
 
     def _take(self, event: dict[str, Any]) -> None:

@@ -1,5 +1,12 @@
-"""Memory of this process and its children (a plugin may start a server): peaks by phase, and what the
-index itself added. Linux tells the peak exactly and can reset it; elsewhere the present size must do."""
+"""Memory of this process and its children (a plugin may start a server, or fork): peaks by phase, and what the
+index itself added.
+
+Pages that several processes share count once: what a process holds is its proportional set size, in which a
+page that m processes share is a part in m (proc(5), smaps_rollup). Linux tells each process's peak of resident
+memory exactly and can reset it, but no peak of the proportional size; so the peak of a process is that of its
+resident size, less what it shares with others when the phase ends. For all of them together that is an upper
+bound where peaks come at different times. Where the system does not tell, the resident size must do.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +28,28 @@ def reset_peak() -> None:
 
 
 def peak_bytes() -> int:
-    """The largest resident size since `reset_peak`, each process's own peak added up."""
-    return sum(_status_bytes(process, "VmHWM") for process in _tree())
+    """The most that the processes held since `reset_peak`, each one's own peak added up."""
+    return sum(_peak_of(process) for process in _tree())
 
 
 def anonymous_bytes() -> int:
-    """Resident memory that is no mapped file, after what is unused has been given back."""
+    """What the processes hold that is no mapped file, after what is unused has been given back."""
     give_back()
-    return sum(_status_bytes(process, "RssAnon") for process in _tree())
+    return sum(_figures(process).get("Pss_Anon", _resident(process)) for process in _tree())
+
+
+def held_bytes(processes: list[psutil.Process]) -> int:
+    """What these processes hold now. Looking at shared pages takes time, so one process is taken as it is."""
+    if len(processes) == 1:
+        return _resident(processes[0])
+    return sum(_figures(process).get("Pss", _resident(process)) for process in processes)
+
+
+def _peak_of(process: psutil.Process) -> int:
+    figures = _figures(process)
+    if "VmHWM" not in figures or "Pss" not in figures:
+        return figures.get("VmHWM", _resident(process))
+    return figures["VmHWM"] - figures["Rss"] + figures["Pss"]
 
 
 def _tree() -> list[psutil.Process]:
@@ -36,13 +57,19 @@ def _tree() -> list[psutil.Process]:
     return [this, *this.children(recursive=True)]
 
 
-def _status_bytes(process: psutil.Process, name: str) -> int:
-    try:
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+def _figures(process: psutil.Process) -> dict[str, int]:
+    """Bytes by the names that proc(5) gives them; without those that the system does not tell."""
+    figures = {}
+    for name in ("status", "smaps_rollup"):
+        with contextlib.suppress(OSError):  # not Linux, not permitted, or it has ended
+            for line in Path(f"/proc/{process.pid}/{name}").read_text().splitlines():
+                key, _, value = line.partition(":")
+                if value.endswith(" kB"):
+                    figures[key] = int(value.split()[0]) * 1024
+    return figures
+
+
+def _resident(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:

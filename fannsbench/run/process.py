@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import psutil
 
+from fannsbench.run import memory
+
 _GUARD = 'read -r _; kill -9 -"$1"'
 """Waits for the end of its input, which comes when the process that holds it vanishes, and then ends the
 group: the worker cannot see to that itself, because a signal that ends it leaves its children."""
@@ -68,18 +70,13 @@ class WorkerProcess:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
 
-    def resident_bytes(self) -> int:
+    def held_bytes(self) -> int:
         """What the process and its children hold now, children of children too; 0 when it has ended."""
         try:
             first = psutil.Process(self._process.pid)
-            family = [first, *first.children(recursive=True)]
+            return memory.held_bytes([first, *first.children(recursive=True)])
         except psutil.NoSuchProcess:
             return 0
-        total = 0
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
-        return total
 
     def end(self, patience: float = 0.0) -> int:
         """End it and its children, daemons and those in sessions of their own too: by force, but first, if
