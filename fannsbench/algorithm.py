@@ -7,6 +7,7 @@ which declares its parameters. `algorithms/hnsw/` is a short, complete example.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Selection = Any
 """What `Algorithm.select` hands to `Algorithm.search`; its type is the plugin's own affair."""
+
+Progress = Callable[[int, int], None]
+"""progress(done, total): how much of a build is done, in items or whatever it counts."""
 
 ALL_FILTERS: frozenset[FilterKind] = frozenset(FilterKind)
 
@@ -43,6 +47,10 @@ class Items:
     attributes: Attributes
 
 
+def _unheard(done: int, total: int) -> None:
+    """Progress that nobody follows."""
+
+
 class Algorithm(ABC):
     """One index. The harness calls: build or load, warm_up, then for every search setting
     configure, and for every block of queries select (filtered workloads only) and search."""
@@ -59,6 +67,8 @@ class Algorithm(ABC):
     """How many threads `search` may use; the harness sets it before `configure`."""
     preprocess_seconds: float = 0.0
     """The part of the time of `build` that only sorted or encoded the data; `build` may set it."""
+    progress: Progress = staticmethod(_unheard)
+    """What a long `build` calls from time to time; the harness sets it before `build`."""
 
     def __init__(self, metric: Metric, seed: int) -> None:
         """A subclass adds its build parameters, by the names in params.toml, as keywords."""
