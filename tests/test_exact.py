@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from fannsbench.algorithm import Items, Metric
 from fannsbench.algorithms.exact import plugin
 from fannsbench.algorithms.exact.plugin import Exact
 from fannsbench.kernels import exact as kernels
+from fannsbench.parameters import defaults
 from fannsbench.registry import find
 
 SCAN, GATHER = 0.0, 1e9
@@ -227,9 +227,8 @@ def test_several_threads_leave_blas_as_it_was() -> None:
 
 
 def test_declaration_and_plugin_agree() -> None:
-    declared: dict[str, Any] = {name: p.default for name, p in find("exact").declaration.search.items()}
     index = built(*data()[:1])
     index.configure()
     by_default = vars(index).copy()
-    index.configure(**declared)
+    index.configure(**defaults(find("exact").declaration.search))
     assert vars(index) == by_default
