@@ -46,7 +46,9 @@ def link_groups(
         find_links(links, entry_of[rows], rule, vectors, halves, rows, scratch, chosen)
 
     batches = _batches(starts, large, entries, seed)
-    for batch in reported(batches, n - sum(map(len, batches)), n, progress):
+    done = n - sum(map(len, batches))
+    progress(done, n)
+    for batch in reported(batches, done, n, progress):
         rows = np.sort(batch)  # neighbours in memory, one after another
         insert(rows, find, rule, vectors, links, workspaces, threads)
     lost = np.flatnonzero(~reached_from(links, entries))
