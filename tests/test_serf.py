@@ -273,6 +273,19 @@ def test_missing_values_are_in_no_range_and_found_without_one(world):
         assert recall(made.search(queries, 10, None), items, queries) > 0.93
 
 
+def test_copies_among_the_items_hide_nothing():
+    """Half of the items are one point, and the rest are found all the same."""
+    items, queries, _ = clusters(1200, 16)
+    items[::2] = items[0]
+    number = {"number": Number(np.random.default_rng(0).permutation(len(items)))}
+    for one_sided in ("2d", "1d"):
+        made = built(Serf, items, number, **{**SMALL, "one_sided": one_sided})
+        made.configure(ef=100, two_segments=False)
+        for text in ("number >= 0", "number <= 900", "number >= 300", "200 <= number <= 900"):
+            filters = bound(text, number, len(items), len(queries))
+            assert answered(made, filters, items, queries) > 0.85, text
+
+
 def test_batches_change_little(world):
     items, queries, _, columns = world
     number = {"along": columns["along"]}
