@@ -24,8 +24,6 @@ from fannsbench.parameters import Settings, defaults
 
 K = 10
 LETTERS = "abcdefghij"
-
-
 NONE: dict[str, Any] = {}
 
 
@@ -168,6 +166,13 @@ def saved(index: Any, folder: Path) -> dict[str, bytes]:
     folder.mkdir()
     index.save(folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@every
+def test_the_table_names_parameters_that_exist(method: Method) -> None:
+    declared = method.plugin.declaration
+    given = method.small | method.variant | method.tight
+    assert given.keys() <= declared.build.keys() | declared.search.keys()
 
 
 @every
