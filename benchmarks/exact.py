@@ -31,7 +31,7 @@ def main() -> None:
         items, queries = dataset.items(), dataset.queries()[: options.queries]
         workloads = {name: dataset.workload(name) for name in WORKLOADS}
         metric = dataset.metric
-    pair = {name: registry.find(name).load()(metric, 0) for name in ("exact", "faiss-flat")}
+    pair = {name: registry.find(name).create(metric) for name in ("exact", "faiss-flat")}
     with threads.limited(1):
         for algorithm in pair.values():
             algorithm.warm_up()

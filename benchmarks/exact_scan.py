@@ -39,9 +39,9 @@ def main() -> None:
     options = parser.parse_args()
     with Dataset.open(find(options.dataset)) as dataset:
         queries, items = dataset.queries()[: options.queries], dataset.items()
-        hnsw = registry.find("hnsw").load()(dataset.metric, 0, M=16, ef_construction=200)
+        hnsw = registry.find("hnsw").create(dataset.metric, M=16, ef_construction=200)
         hnsw.build(items, 2)
-        scans = {name: registry.find(name).load()(dataset.metric, 0) for name in ("exact", "exact-int8")}
+        scans = {name: registry.find(name).create(dataset.metric) for name in ("exact", "exact-int8")}
         judge = Judge(find(options.dataset))
         with threads.limited(1):
             for scan in scans.values():

@@ -28,7 +28,7 @@ GATHER, SCAN = math.inf, 0.0
 
 
 def main() -> None:
-    exact = registry.find("exact").load()
+    exact = registry.find("exact")
     print("dimension" + "".join(f"{kept:8g}" for kept in KEPT))
     with threads.limited(1):
         for dimension, n in DIMENSIONS.items():
@@ -37,7 +37,7 @@ def main() -> None:
             queries = random.standard_normal((QUERIES, dimension), np.float32)
             # Of 100 values in random order a range of 100 * kept keeps just that fraction.
             attributes = Attributes({"value": Number(random.permutation(np.arange(n) % 100))}, n)
-            index = exact(Metric.EUCLIDEAN, 0)
+            index = exact.create(Metric.EUCLIDEAN)
             index.warm_up()
             index.build(Items(vectors, attributes), 1)
             print(f"{dimension:9}", end="")

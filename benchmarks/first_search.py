@@ -64,9 +64,10 @@ def part(step: str, method: str, folder: str) -> dict[str, float]:
     from fannsbench.algorithm import Items
     from fannsbench.attributes import Attributes
     from fannsbench.dataset import Dataset, find
+    from fannsbench.parameters import defaults
 
     plugin = registry.find(method)
-    kind = plugin.load()
+    plugin.load()
     imported = perf_counter()
     with Dataset.open(find("wordnet-10k")) as dataset:
         workload = dataset.workload(METHODS[method])
@@ -74,15 +75,14 @@ def part(step: str, method: str, folder: str) -> dict[str, float]:
         filters = workload.bind(dataset.attributes)
     used = workload.filter.attributes if workload.filter else ()
     items = Items(items.vectors, Attributes({name: items.attributes[name] for name in used}, dataset.n))
-    declared = plugin.declaration
-    algorithm = kind(dataset.metric, 0, **{name: p.default for name, p in declared.build.items()})
+    algorithm = plugin.create(dataset.metric)
     if step == "build":
         algorithm.warm_up()
         algorithm.build(items, 1)
         algorithm.save(Path(folder))
     opened = perf_counter()
     algorithm.load(Path(folder), items)
-    algorithm.configure(**{name: p.default for name, p in declared.search.items()})
+    algorithm.configure(**defaults(plugin.declaration.search))
     loaded = perf_counter()
     seconds = []
     for _ in range(2):

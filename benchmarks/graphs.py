@@ -59,11 +59,9 @@ def main() -> None:
 
 def built(dataset: Dataset, name: str, workload: str, parameters: dict[str, Any]) -> tuple[Any, int]:
     """A method's graph, and the bytes saved of it."""
-    plugin = registry.find(name)
     filter_ = dataset.workload(workload).filter
     columns = {a: dataset.attributes[a] for a in (filter_.attributes if filter_ else ())}
-    declared = {key: p.default for key, p in plugin.declaration.build.items()}
-    algorithm: Any = plugin.load()(dataset.metric, 0, **(declared | parameters))
+    algorithm: Any = registry.find(name).create(dataset.metric, **parameters)
     algorithm.build(Items(dataset.items().vectors, Attributes(columns, dataset.n)), 2)
     with tempfile.TemporaryDirectory() as folder:
         algorithm.save(Path(folder))

@@ -28,6 +28,7 @@ from fannsbench.algorithm import Algorithm, Items
 from fannsbench.attributes import Attributes
 from fannsbench.dataset import Dataset, find
 from fannsbench.filters import BoundFilters
+from fannsbench.parameters import defaults
 from fannsbench.results import pareto
 from fannsbench.results.metrics import Judge
 from fannsbench.run import threads, timing
@@ -152,19 +153,20 @@ def curves_of(dataset: Dataset, method: Method, workloads: list[str], queries: i
         if built is None or kind.builds_on_attributes:
             built = build(plugin, method, dataset, attributes, name)
         bound = workload.bind(attributes)
-        defaults = {key: parameter.default for key, parameter in plugin.declaration.search.items()}
-        given = {key: value for key, value in method.parameters.items() if key in defaults}
-        swept = next((key for key, p in plugin.declaration.search.items() if p.sweep), None)
-        settings = {ef: defaults | given | {swept: ef} for ef in EFS} if swept else {None: defaults | given}
+        declared = plugin.declaration.search
+        given = {key: value for key, value in method.parameters.items() if key in declared}
+        usual = defaults(declared) | given
+        swept = next((key for key, p in declared.items() if p.sweep), None)
+        settings = {ef: usual | {swept: ef} for ef in EFS} if swept else {None: usual}
         yield Curve(method, name, built, None if bound is None else bound[:queries], settings)
 
 
 def build(
     plugin: registry.Plugin, method: Method, dataset: Dataset, attributes: Attributes, workload: str
 ) -> Algorithm:
-    parameters = {key: p.default for key, p in plugin.declaration.build.items()}
-    parameters |= {key: value for key, value in method.parameters.items() if key in parameters}
-    algorithm = plugin.load()(dataset.metric, 0, **parameters)
+    declared = plugin.declaration.build
+    given = {key: value for key, value in method.parameters.items() if key in declared}
+    algorithm = plugin.create(dataset.metric, **given)
     with threads.limited(2):
         algorithm.warm_up()
         items = Items(dataset.items().vectors, attributes)

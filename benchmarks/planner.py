@@ -86,9 +86,7 @@ def built(name: str, dataset: Dataset) -> Algorithm:
 
 
 def new(name: str, metric: Metric) -> Algorithm:
-    plugin = registry.find(name)
-    parameters = {key: p.default for key, p in plugin.declaration.build.items()}
-    algorithm = plugin.load()(metric, 0, **parameters)
+    algorithm = registry.find(name).create(metric)
     algorithm.warm_up()
     return algorithm
 

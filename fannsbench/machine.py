@@ -47,7 +47,7 @@ def name() -> str:
 
 
 def usable_cores() -> list[int]:
-    """The cores that this process may run on; no more of them than its processor quota is worth, rounded up."""
+    """The cores that this process may run on; no more of them than its quota is worth, rounded up."""
     if hasattr(os, "sched_getaffinity"):
         cores = sorted(os.sched_getaffinity(0))
     else:

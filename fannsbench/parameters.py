@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -89,6 +90,11 @@ class Parameter(BaseModel):
             expected = "true or false" if self.type == "bool" else f"of type {self.type}"
             raise UserError(f"{name}={text} is not {expected}") from None
         return self.check(name, value)
+
+
+def defaults(declared: Mapping[str, Parameter]) -> Settings:
+    """The default of each of them."""
+    return {name: parameter.default for name, parameter in declared.items()}
 
 
 class Declaration(BaseModel):

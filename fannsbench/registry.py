@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 
 from fannsbench import algorithms, folders
 from fannsbench.errors import PluginError, UnknownNameError, one_line
-from fannsbench.parameters import Declaration
+from fannsbench.parameters import Declaration, Value, defaults
 
 if TYPE_CHECKING:
-    from fannsbench.algorithm import Algorithm
+    from fannsbench.algorithm import Algorithm, Metric
 
 ENTRY_POINTS = "fannsbench.algorithms"
 _PACKAGE = "fannsbench.algorithms"
@@ -89,6 +89,11 @@ class Plugin:
                 "it must define one"
             )
         return classes[0]
+
+    def create(self, metric: Metric, seed: int = 0, **build: Value) -> Algorithm:
+        """An instance, by the defaults of the build parameters that are not given. Raises PluginError as
+        `load` does."""
+        return self.load()(metric, seed, **defaults(self.declaration.build) | build)
 
     def problem(self) -> str | None:
         """Why it cannot be used (a missing library, a broken params.toml); None if it can."""

@@ -12,6 +12,8 @@ from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
 
 N, D, Q, K = 400, 12, 20, 10
+SCAN, GATHER = 0.0, 1e9
+"""Values of `exact`'s scan_above that leave no choice."""
 TEMPLATES = {
     "em": "colour == $colour",
     "r": "$low <= price <= $high",

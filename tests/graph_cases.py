@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fannsbench.algorithm import Algorithm, Items, Metric
-from fannsbench.attributes import Attributes
+from fannsbench.attributes import Attributes, LabelSet, Number
 from fannsbench.filters import BoundFilters, Filter
 
 NO_ATTRIBUTES: dict[str, Any] = {}
@@ -59,6 +59,24 @@ def bound(text: str, attributes: dict[str, Any], n: int, queries: int, **values:
     return Filter.parse(text).bind(Attributes(attributes, n), arrays, queries)
 
 
+def relative(
+    text: str, shift: int, items: np.ndarray, queries: np.ndarray, of_item: np.ndarray, labels: int
+) -> BoundFilters:
+    """Filters on `cluster`, `random`, 0 to 9, and `sets` of up to three out of so many labels; $c is the
+    number, of ten, of the cluster where the query lies, moved on by `shift`."""
+    rng = np.random.default_rng(2)
+    attributes = {
+        "cluster": Number(of_item),
+        "random": Number(rng.integers(0, 10, len(items))),
+        "sets": LabelSet.from_values([{str(c) for c in rng.integers(0, labels, c % 4)} for c in of_item]),
+    }
+    nearest = [of_item[((items - query) ** 2).sum(axis=1).argmin()] for query in queries]
+    values: list[Any] = [(c + shift) % 10 for c in nearest]
+    if "$c in" in text:
+        values = [str(value) for value in values]
+    return bound(text, attributes, len(items), len(queries), **({"c": values} if "$" in text else {}))
+
+
 def recall(
     found: np.ndarray, items: np.ndarray, queries: np.ndarray, mask: np.ndarray | None = None
 ) -> float:
@@ -76,6 +94,10 @@ def recall(
             limit = np.sort(far[allowed])[wanted - 1]
             shares.append((far[held] <= limit * (1 + 1e-5)).sum() / wanted)
     return float(np.mean(shares))
+
+
+def unheard(done: int, total: int) -> None:
+    """Progress that nobody follows."""
 
 
 def masks_of(filters: BoundFilters) -> np.ndarray:

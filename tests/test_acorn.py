@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, reached, recall
+from graph_cases import bound, built, clusters, masks_of, reached, recall, relative
 from naive_acorn import layers_of
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms._native.subgraph import spread_matches
 from fannsbench.algorithms.acorn.plugin import Acorn
-from fannsbench.attributes import Attributes, Category, LabelSet, Number
+from fannsbench.attributes import Number
 
 BUILD = {"M": 8, "M_beta": 8, "gamma": 6, "gather_stop": "distance"}
 SEARCH = {"ef": 60, "seeds": 64, "fallback": 0.0}
@@ -67,24 +65,6 @@ def test_seeds_are_matches_spread_over_all():
     assert spread_matches(bits, 100, np.empty(0, np.int32)) == 0
 
 
-@pytest.mark.parametrize("gather_stop", ["distance", "code"])
-def test_the_same_for_any_number_of_threads(gather_stop):
-    items, queries, _ = clusters(1500, 12)
-    parameters = BUILD | {"M": 6, "gather_stop": gather_stop}
-    one, two, eight = (built(Acorn, items, threads=t, **parameters) for t in (1, 2, 8))
-    for name, array in arrays_of(one).items():
-        assert (arrays_of(two)[name] == array).all()
-        assert (arrays_of(eight)[name] == array).all()
-    third = bound("i >= $i", {"i": Number(np.arange(1500) % 3)}, 1500, len(queries), i=[1] * len(queries))
-    found = []
-    for index, threads in ((one, 1), (two, 2), (eight, 8)):
-        index.configure(**SEARCH)
-        index.threads = threads
-        found.append(index.search(queries, 10, index.select(third)))
-    assert (found[0] == found[1]).all()
-    assert (found[0] == found[2]).all()
-
-
 FILTERS = {
     "with the vectors": ("cluster == $c", 0, 60),
     "against the vectors": ("cluster == $c", 5, 60),
@@ -99,18 +79,8 @@ FILTERS = {
 @pytest.mark.parametrize("name", list(FILTERS))
 def test_filters(world, name):
     index, items, queries, of_item = world
-    rng = np.random.default_rng(2)
-    attributes = {
-        "cluster": Number(of_item),
-        "random": Number(rng.integers(0, 10, len(items))),
-        "sets": LabelSet.from_values([{str(c) for c in rng.integers(0, 30, c % 4)} for c in of_item]),
-    }
     text, shift, ef = FILTERS[name]
-    nearest = [of_item[((items - query) ** 2).sum(axis=1).argmin()] for query in queries]
-    values: list[Any] = [(c + shift) % 10 for c in nearest]
-    if "$c in" in text:
-        values = [str(value) for value in values]
-    filters = bound(text, attributes, len(items), len(queries), **({"c": values} if "$" in text else {}))
+    filters = relative(text, shift, items, queries, of_item, labels=30)
     index.configure(**SEARCH | {"ef": ef})
     found = index.search(queries, 10, index.select(filters))
     assert recall(found, items, queries, masks_of(filters)) > 0.93
@@ -158,39 +128,3 @@ def test_matches_in_parts_with_no_links_between_them():
         shares.append(recall(found, items, queries, masks_of(filters)))
     assert shares[0] < 0.1
     assert shares[1] > 0.95
-
-
-@pytest.mark.parametrize("name", list(odd_items()))
-@pytest.mark.parametrize("gather_stop", ["distance", "code"])
-def test_odd_items(name, gather_stop):
-    items = odd_items()[name]
-    n = len(items)
-    index = built(Acorn, items, threads=2, **BUILD | {"gather_stop": gather_stop})
-    queries = items[:5]
-    index.configure(ef=n, seeds=4, fallback=0.0)
-    assert recall(index.search(queries, 10, None), items, queries) == 1.0
-    attributes = {
-        "i": Number(np.arange(n)),
-        "own": Category.from_values([str(i) for i in range(n)]),
-        "one": Category.from_values(["same"] * n),
-        "sets": LabelSet.from_values([set() if i % 2 else {"even"} for i in range(n)]),
-    }
-    for text in ("i >= 1", "own == '0'", "one == 'same'", "'even' in sets", "i > 1000", "'odd' in sets"):
-        filters = bound(text, attributes, n, len(queries))
-        for ef in (1, n):
-            index.configure(ef=ef, seeds=4, fallback=0.0)
-            found = index.search(queries, 10, index.select(filters))
-            if not masks_of(filters).any():
-                assert (found == -1).all()
-            elif ef == n:
-                assert recall(found, items, queries, masks_of(filters)) == 1.0
-
-
-def test_save_and_load(world, tmp_path):
-    index, items, queries, _ = world
-    index.save(tmp_path)
-    again = Acorn(index.metric, 0, **BUILD)
-    again.load(tmp_path, Items(items, Attributes({}, len(items))))
-    for each in (index, again):
-        each.configure(**SEARCH)
-    assert (again.search(queries, 10, None) == index.search(queries, 10, None)).all()

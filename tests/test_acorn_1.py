@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
+from graph_cases import arrays_of, bound, built, clusters, masks_of, recall, relative
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms.acorn_1.plugin import Acorn1
 from fannsbench.algorithms.hnsw_native.plugin import HnswNative
-from fannsbench.attributes import Attributes, Category, LabelSet, Number
+from fannsbench.attributes import Number
 
 BUILD = {"M": 8, "ef_construction": 60}
 
@@ -137,18 +134,8 @@ FILTERS = {
 @pytest.mark.parametrize("name", list(FILTERS))
 def test_filters(world, name):
     index, items, queries, of_item = world
-    rng = np.random.default_rng(2)
-    attributes = {
-        "cluster": Number(of_item),
-        "random": Number(rng.integers(0, 10, len(items))),
-        "sets": LabelSet.from_values([{str(c) for c in rng.integers(0, 10, c % 4)} for c in of_item]),
-    }
     text, shift = FILTERS[name]
-    nearest = [of_item[((items - query) ** 2).sum(axis=1).argmin()] for query in queries]
-    values: list[Any] = [(c + shift) % 10 for c in nearest]
-    if "$c in" in text:
-        values = [str(value) for value in values]
-    filters = bound(text, attributes, len(items), len(queries), **({"c": values} if "$" in text else {}))
+    filters = relative(text, shift, items, queries, of_item, labels=10)
     index.configure(ef=120, seeds=10)
     found = index.search(queries, 10, index.select(filters))
     assert recall(found, items, queries, masks_of(filters)) > 0.93
@@ -167,17 +154,6 @@ def test_where_most_items_match_the_others_are_walked_too(world):
         assert (found[0] == found[1]).all() == same
 
 
-def test_more_candidates_find_more(world):
-    index, items, queries, of_item = world
-    half = bound("c >= 5", {"c": Number(of_item)}, len(items), len(queries))
-    found = []
-    for ef in (10, 20, 40, 80, 400):
-        index.configure(ef=ef, seeds=10)
-        found.append(recall(index.search(queries, 10, index.select(half)), items, queries, masks_of(half)))
-    assert all(b >= a - 0.005 for a, b in pairwise(found))
-    assert found[-1] > 0.99
-
-
 def test_few_matches_are_scanned(world):
     index, items, queries, _ = world
     numbers = {"i": Number(np.arange(len(items)))}
@@ -188,51 +164,3 @@ def test_few_matches_are_scanned(world):
         index.configure(ef=10, seeds=0)
         index.search(queries, 10, index.select(filters))
         assert (index.counters()["distances"] == count * len(queries)) == exact
-
-
-def test_the_same_for_any_number_of_threads():
-    items, queries, _ = clusters(1500, 12)
-    third = bound("i >= $i", {"i": Number(np.arange(1500) % 3)}, 1500, len(queries), i=[1] * len(queries))
-    found = []
-    for threads in (1, 2, 8):
-        index = built(Acorn1, items, threads=threads, M=6, ef_construction=40)
-        index.configure(ef=20, seeds=10)
-        index.threads = threads
-        found.append(index.search(queries, 10, index.select(third)))
-    assert (found[0] == found[1]).all()
-    assert (found[0] == found[2]).all()
-
-
-@pytest.mark.parametrize("name", list(odd_items()))
-def test_odd_items(name):
-    items = odd_items()[name]
-    n = len(items)
-    index = built(Acorn1, items, threads=2, M=8, ef_construction=20)
-    queries = items[:5]
-    attributes = {
-        "i": Number(np.arange(n)),
-        "own": Category.from_values([str(i) for i in range(n)]),
-        "one": Category.from_values(["same"] * n),
-        "sets": LabelSet.from_values([set() if i % 2 else {"even"} for i in range(n)]),
-    }
-    for text in ("i >= 1", "own == '0'", "one == 'same'", "'even' in sets", "i > 1000", "'odd' in sets"):
-        filters = bound(text, attributes, n, len(queries))
-        for ef in (1, n):
-            index.configure(ef=ef, seeds=4)
-            found = index.search(queries, 10, index.select(filters))
-            if not masks_of(filters).any():
-                assert (found == -1).all()
-            elif ef == n:
-                assert recall(found, items, queries, masks_of(filters)) == 1.0
-
-
-def test_save_and_load(world, tmp_path):
-    index, items, queries, of_item = world
-    index.save(tmp_path)
-    again = Acorn1(index.metric, 0, **BUILD)
-    again.load(tmp_path, Items(items, Attributes({}, len(items))))
-    filters = bound("c >= 5", {"c": Number(of_item)}, len(items), len(queries))
-    for each in (index, again):
-        each.configure(ef=30, seeds=10)
-    found = [each.search(queries, 10, each.select(filters)) for each in (index, again)]
-    assert (found[0] == found[1]).all()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
+from graph_cases import bound, built, clusters, masks_of, recall
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms._filtered_diskann.labels import (
     HasCode,
     HasOneOfCodes,
@@ -25,7 +23,7 @@ from fannsbench.algorithms._filtered_diskann.labels import (
 from fannsbench.algorithms._filtered_diskann.prune import FilteredRobustPrune, includes
 from fannsbench.algorithms.filtered_vamana.plugin import FilteredVamana
 from fannsbench.algorithms.stitched_vamana.plugin import StitchedVamana
-from fannsbench.attributes import Attributes, Category, LabelSet, Number
+from fannsbench.attributes import Category, LabelSet, Number
 from fannsbench.errors import UserError
 from fannsbench.filters import Filter
 from fannsbench.kernels import jit
@@ -295,18 +293,6 @@ def test_more_labels_than_candidates(indexes, world):
     assert found > 0.8
 
 
-def test_more_candidates_find_more(indexes, world):
-    items, queries, columns = world
-    column, index = columns["free"], indexes["free"]
-    labels, found = some_labels(column, len(queries)), []
-    for ef in (10, 20, 40, 80, 3000):
-        index.configure(ef=ef, exact_below=0)
-        found.append(answers(index, items, queries, column, "label == $x", x=labels)[1])
-    index.configure(ef=100, exact_below=0)
-    assert all(b >= a - 0.01 for a, b in pairwise(found))
-    assert found[-1] > 0.99
-
-
 def test_few_matches_are_scanned(indexes, world):
     items, queries, columns = world
     column, index = columns["free"], indexes["free"]
@@ -317,62 +303,6 @@ def test_few_matches_are_scanned(indexes, world):
     matches = column.postings.starts[1:] - column.postings.starts[:-1]
     assert index.counters()["distances"] == sum(matches[column.vocabulary.index(x)] for x in labels)
     index.configure(ef=100, exact_below=0)
-
-
-@both
-@pytest.mark.parametrize("name", odd_items())
-def test_odd_items(method, name):
-    items = odd_items()[name]
-    n, k = len(items), 10
-    columns = {
-        "same": Category.from_values(["a"] * n),
-        "own": Category.from_values([f"{i}" for i in range(n)]),
-        "none": LabelSet.from_values([set()] * n),
-        "some": LabelSet.from_values([set("ab"[: i % 3]) for i in range(n)]),
-    }
-    for kind, column in columns.items():
-        index = make(method, items, column)
-        text = "$x in label" if isinstance(column, LabelSet) else "label == $x"
-        for asked in ("a", "0", "none of them"):
-            filters = bound(text, {"label": column}, n, 3, x=np.array([asked] * 3, object))
-            found = index.search(items[[0, 0, -1]], k, index.select(filters))
-            if filters.counts().any():
-                assert recall(found, items, items[[0, 0, -1]], masks_of(filters)) > 0.9
-            else:
-                assert (found == -1).all()
-        if kind == "same":
-            assert recall(index.search(items[:1], k, None), items, items[:1]) > 0.9
-
-
-@both
-@pytest.mark.parametrize("kind", ["free", "sets"])
-def test_the_same_for_any_number_of_threads(method, kind, world):
-    items, queries, columns = world
-    items, column = items[:1200], columns[kind].take(np.arange(1200))
-    text = "$x in label" if kind == "sets" else "label == $x"
-    labels, found = some_labels(column, len(queries)), []
-    for threads in (1, 2, 8):
-        index = make(method, items, column, threads)
-        index.threads = threads
-        found.append((arrays_of(index), answers(index, items, queries, column, text, x=labels)[0]))
-    for arrays, ids in found[1:]:
-        assert (ids == found[0][1]).all()
-        for name, array in arrays.items():
-            assert (array == found[0][0][name]).all()
-
-
-@both
-def test_saved_and_loaded(method, world, tmp_path):
-    items, queries, columns = world
-    items, column = items[:500], columns["sets"].take(np.arange(500))
-    index = make(method, items, column)
-    labels = some_labels(column, len(queries))
-    before, _ = answers(index, items, queries, column, "$x in label", x=labels)
-    index.save(tmp_path)
-    loaded = method(index.metric, index.seed, **METHODS[method])
-    loaded.load(tmp_path, Items(items, Attributes({"label": column}, len(items))))
-    loaded.configure(ef=100, exact_below=0)
-    assert (answers(loaded, items, queries, column, "$x in label", x=labels)[0] == before).all()
 
 
 @both

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, built, clusters
+from graph_cases import arrays_of, built, clusters, unheard
 
 from fannsbench.algorithms._filtered_diskann.labels import labels_of
 from fannsbench.algorithms.filtered_vamana import index as filtered
@@ -53,14 +53,16 @@ def test_one_label_for_all_gives_the_graph_of_vamana(gate, monkeypatch):
     monkeypatch.setattr(vamana, "connect", lambda *_: 0)
     monkeypatch.setattr(filtered, "connect_labels", lambda *_: 0)
     column = Category.from_values(["a"] * 900)
-    graph = filtered.build(vectors, labels_of(column, 900), column.postings, 16, 30, 1.2, False, gate, 3, 1)
-    assert (graph.links == vamana.build(vectors, 16, 30, 1.2, 3, 1).links).all()
+    labels, how = labels_of(column, 900), vamana.Parameters(16, 30, 1.2, seed=3)
+    graph = filtered.build(vectors, labels, column.postings, how, False, gate, 1, unheard)
+    assert (graph.links == vamana.build(vectors, how, 1, unheard).links).all()
 
 
 @pytest.mark.parametrize("items", [clusters(600, 12)[0], np.ones((200, 3), np.float32)])
 def test_without_labels_it_is_vamana(items):
     index = built(FilteredVamana, items, **SMALL)
-    expected = vamana.build(items_in_space("euclidean", items), 16, 30, 1.2, 3, 1)
+    how = vamana.Parameters(16, 30, 1.2, seed=3)
+    expected = vamana.build(items_in_space("euclidean", items), how, 1, unheard)
     assert (index.graph.links == expected.links).all()
 
 

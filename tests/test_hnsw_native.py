@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import hnswlib
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, reached, recall
+from graph_cases import bound, built, clusters, masks_of, reached, recall
 from scipy.stats import chisquare
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms.hnsw_native.index import levels_of
 from fannsbench.algorithms.hnsw_native.plugin import HnswNative
-from fannsbench.attributes import Attributes, Number
+from fannsbench.attributes import Number
 
 
 @pytest.fixture(scope="module")
@@ -63,32 +60,10 @@ def test_structure(world):
     assert reached(graph.links, graph.entry[0]) == set(range(n))
 
 
-def test_the_graph_is_the_same_for_any_number_of_threads():
-    items, queries, _ = clusters(1500, 12)
-    one, two, eight = (built(HnswNative, items, threads=t, M=6, ef_construction=40) for t in (1, 2, 8))
-    for name, array in arrays_of(one).items():
-        assert (arrays_of(two)[name] == array).all()
-        assert (arrays_of(eight)[name] == array).all()
-    found = []
-    for index, threads in ((one, 1), (two, 2), (eight, 8)):
-        index.configure(ef=20, filtering="in")
-        index.threads = threads
-        found.append(index.search(queries, 10, None))
-    assert (found[0] == found[1]).all()
-    assert (found[0] == found[2]).all()
-    other = built(HnswNative, items, seed=4, M=6, ef_construction=40)
+def test_another_seed_gives_another_graph():
+    items, _, _ = clusters(1500, 12)
+    one, other = (built(HnswNative, items, seed=seed, M=6, ef_construction=40) for seed in (3, 4))
     assert (other.graph.place != one.graph.place).any()
-
-
-def test_more_candidates_find_more(world):
-    index, items, queries, _ = world
-    found = []
-    for ef in (1, 10, 20, 40, 80, 3000):
-        index.configure(ef=ef, filtering="in")
-        found.append(recall(index.search(queries, 10, None), items, queries))
-    assert all(b >= a - 0.005 for a, b in pairwise(found))
-    assert found[2] > 0.9
-    assert found[-1] == 1.0
 
 
 def test_as_good_as_hnswlib(world):
@@ -125,28 +100,3 @@ def test_what_post_filtering_scans_is_counted(world):
     index.configure(ef=50, filtering="post")
     index.search(queries, 10, index.select(few))
     assert index.counters()["distances"] == 30 * len(queries)
-
-
-@pytest.mark.parametrize("name", list(odd_items()))
-def test_odd_items(name):
-    items = odd_items()[name]
-    index = built(HnswNative, items, threads=2, M=8, ef_construction=20)
-    index.configure(ef=len(items), filtering="in")
-    queries = items[:5]
-    assert recall(index.search(queries, 10, None), items, queries) == 1.0
-    numbers = {"i": Number(np.arange(len(items)))}
-    half = bound("i >= $i", numbers, len(items), 1, i=[len(items) // 2])
-    found = index.search(queries[:1], 3, index.select(half))
-    assert recall(found, items, queries[:1], masks_of(half)) == 1.0
-    nothing = bound("i >= $i", numbers, len(items), 1, i=[len(items)])
-    assert (index.search(queries[:1], 3, index.select(nothing)) == -1).all()
-
-
-def test_save_and_load(world, tmp_path):
-    index, items, queries, _ = world
-    index.save(tmp_path)
-    again = HnswNative(index.metric, 0, M=8, ef_construction=60)
-    again.load(tmp_path, Items(items, Attributes({}, len(items))))
-    for each in (index, again):
-        each.configure(ef=30, filtering="in")
-    assert (again.search(queries, 10, None) == index.search(queries, 10, None)).all()

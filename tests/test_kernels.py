@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fannsbench.kernels import jit
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces, for_ranges
 
 
 @jit
@@ -77,3 +77,19 @@ def test_an_error_in_a_thread_is_raised():
 
     with pytest.raises(ValueError, match="part 3"):
         for_ranges(9, 3, fail_at_the_end)
+
+
+def test_a_workspace_is_nobody_elses_meanwhile_and_is_used_again():
+    workspaces, together = Workspaces(object), threading.Barrier(3, timeout=30)
+    used: list[tuple[int, int, object]] = []
+
+    def work(first: int, last: int, scratch: object) -> None:
+        together.wait()
+        used.append((first, last, scratch))
+
+    workspaces.for_ranges(7, 3, work)
+    assert sorted(part[:2] for part in used) == [(0, 2), (2, 4), (4, 7)]
+    scratch = {part[2] for part in used}
+    assert len(scratch) == 3
+    workspaces.for_ranges(3, 3, work)
+    assert {part[2] for part in used} == scratch

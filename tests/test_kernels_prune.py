@@ -8,7 +8,7 @@ import reference_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fannsbench.kernels.insert import LARGEST_BATCH, link_back, prefix_doubling
+from fannsbench.kernels.insert import LARGEST_BATCH, link_back, part_of, prefix_doubling, reported
 from fannsbench.kernels.pool import Pool, offer
 from fannsbench.kernels.prune import Heuristic, RobustPrune, choose
 
@@ -72,6 +72,15 @@ def test_batches_double_up_to_a_share_of_all(first, extra, n):
         largest = max(1, int(LARGEST_BATCH * n))
         assert 1 <= len(batch) <= max(1, min(batch.start, largest))
     assert all(len(b) == max(1, min(b.start, int(LARGEST_BATCH * n))) for b in batches[:-1])
+
+
+def test_progress_is_told_when_a_batch_has_been_inserted():
+    told, seen = [], []
+    progress = part_of(lambda *report: told.append(report), 100, 150)
+    for batch in reported(prefix_doubling(2, 9, 50, largest=3), 2, 9, progress):
+        seen.append((batch.stop, len(told)))
+    assert seen == [(4, 0), (7, 1), (9, 2)]
+    assert told == [(104, 150), (107, 150), (109, 150)]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 5))

@@ -13,7 +13,6 @@ from fannsbench.kernels.search import (
     Bitmap,
     Scratch,
     Table,
-    Workspaces,
     accepts,
     begin,
     best_first,
@@ -141,14 +140,6 @@ def test_halves_tell_near_from_far(case):
         np.testing.assert_allclose(coarse[usual] / halves.scale**2, exact[usual], rtol=0.02, atol=0.02)
         if item != 7:
             assert (coarse[~usual] > coarse[usual].max()).all()
-
-
-def test_a_workspace_is_nobody_elses_while_it_is_open():
-    workspaces = Workspaces(lambda: Scratch.of(3, 1, 1))
-    with workspaces.one() as one, workspaces.one() as other:
-        assert one is not other
-    with workspaces.one() as again:
-        assert again is one or again is other
 
 
 def test_what_is_not_registered_is_refused():

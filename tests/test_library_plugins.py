@@ -15,6 +15,7 @@ import tiny
 
 from fannsbench import registry
 from fannsbench.algorithm import ALL_FILTERS, Algorithm, Items, Metric
+from fannsbench.algorithms import _postfilter
 from fannsbench.algorithms.hnsw.plugin import nearest_reached
 from fannsbench.dataset import Dataset
 from fannsbench.filters import BoundFilters, Filter, FilterKind
@@ -105,7 +106,7 @@ def truth(metric: Metric, allowed: np.ndarray | None, k: int = K) -> np.ndarray:
 
 def make(name: str, metric: Metric = Metric.EUCLIDEAN, seed: int = 3, **changes: Any) -> Algorithm:
     build, search = THOROUGH[name]
-    algorithm = registry.find(name).load()(
+    algorithm = registry.find(name).create(
         metric, seed, **{key: changes.get(key, build[key]) for key in build}
     )
     algorithm.configure(**{key: changes.get(key, search[key]) for key in search})
@@ -144,6 +145,25 @@ def assert_sound(found: np.ndarray, metric: Metric, allowed: np.ndarray | None) 
         assert len(set(ids)) == len(ids)
         assert (np.diff(distances(metric)[j, ids]) > -1e-5).all()
         assert allowed is None or allowed[j, ids].all()
+
+
+@pytest.mark.parametrize("name", ["hnsw", "annoy"])
+def test_progress_is_reported_after_parts_which_change_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[dict[str, bytes]] = []
+    for at_once, expected in ((N, [N]), (600, [600, 1200, 1800, N])):
+        monkeypatch.setattr(_postfilter, "_ADDED_AT_ONCE", at_once)
+        told: list[tuple[int, int]] = []
+        algorithm = make(name)
+        algorithm.progress = lambda *report, told=told: told.append(report)
+        build(algorithm)
+        assert told == [(done, N) for done in expected]
+        folder = tmp_path / f"{at_once}"
+        folder.mkdir()
+        algorithm.save(folder)
+        files.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert files[0] == files[1]
 
 
 @pytest.mark.parametrize("metric", list(Metric))

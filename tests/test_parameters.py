@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fannsbench.errors import PluginError, UnknownNameError, UserError
-from fannsbench.parameters import Declaration, Parameter
+from fannsbench.parameters import Declaration, Parameter, defaults
 
 SOUND = """
 summary = "A graph für alles"
@@ -70,6 +70,7 @@ def test_a_sound_declaration(read):
     assert (declaration.libraries, declaration.interpreter) == (["numpy"], None)
     assert list(declaration.build) == ["M", "alpha"]
     assert list(declaration.search) == ["ef", "exact", "order"]
+    assert defaults(declaration.build) == {"M": 16, "alpha": 1.0}
     assert declaration.presets == {"paper": {"M": 32, "ef": 100}}
     assert [p.sweep for p in declaration.search.values()] == [True, False, False]
     assert declaration.parameter("M") is declaration.build["M"]

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fannsbench.algorithm import Metric
+from fannsbench.algorithms import _postfilter
+from fannsbench.algorithms._postfilter import PostFilter
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
-from fannsbench.kernels import postfilter
-from fannsbench.kernels.postfilter import PostFilter
+from fannsbench.kernels.postfilter import distances_to, keep_matches
 
 N, Q = 60, 9
 RNG = np.random.default_rng(5)
@@ -109,7 +110,7 @@ def test_queries_without_matches_cost_nothing() -> None:
 
 
 def test_large_rounds_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postfilter, "_CANDIDATES_AT_ONCE", 30)
+    monkeypatch.setattr(_postfilter, "_CANDIDATES_AT_ONCE", 30)
     bounds = np.full(Q, 20)
     fetch = ExactFetch(Metric.COSINE)
     found = PostFilter(below(bounds), VECTORS, Metric.COSINE).search(fetch, QUERIES, 7, 7, False)
@@ -121,14 +122,14 @@ def test_what_an_earlier_round_kept_does_not_stay() -> None:
     filters = below(np.array([5, 5]))
     neighbors, found = np.full((2, 3), 9, np.int32), np.zeros(2, np.int64)
     candidates = np.array([[7, 4, 8, 0, -1], [1, 2, 3, 4, 0]], np.int32)
-    postfilter.keep_matches(filters.predicate, np.array([1, 0]), candidates, neighbors, found)
+    keep_matches(filters.predicate, np.array([1, 0]), candidates, neighbors, found)
     assert neighbors.tolist() == [[1, 2, 3], [4, 0, -1]]
     assert found.tolist() == [3, 2]
 
 
 def test_warm_up_compiles_all_that_a_search_runs() -> None:
-    postfilter.warm_up()
+    _postfilter.warm_up()
     selection = PostFilter(below(np.full(Q, 3)), VECTORS.view(np.memmap), Metric.COSINE)
     selection.search(ExactFetch(Metric.COSINE), QUERIES, 8, 4, True)
-    for kernel in (postfilter.keep_matches, postfilter._in_order):
+    for kernel in (keep_matches, distances_to):
         assert len(getattr(kernel, "signatures", ["not compiled"])) == 1

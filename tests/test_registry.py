@@ -84,6 +84,22 @@ def test_bundled_algorithms_are_found():
     assert exact.interpreter == sys.executable
 
 
+def test_instances_are_made_by_the_defaults_of_what_is_not_given():
+    plugin = registry.find("hnsw-native")
+    one = plugin.create(Metric.COSINE, M=4)
+    usual = {name: parameter.default for name, parameter in plugin.declaration.build.items()}
+    assert type(one) is plugin.load()
+    assert (one.metric, one.seed, one.M, one.ef_construction) == (
+        Metric.COSINE,
+        0,
+        4,
+        usual["ef_construction"],
+    )
+    assert plugin.create(Metric.EUCLIDEAN, 5).seed == 5
+    with pytest.raises(TypeError, match="depth"):
+        plugin.create(Metric.COSINE, depth=4)
+
+
 def test_folders_of_the_user(tmp_path, monkeypatch):
     one, other = tmp_path / "one", tmp_path / "other"
     write(one / "fast_graph")
@@ -390,6 +406,7 @@ def test_defaults_of_the_contract(place):
     assert algorithm.configure() is algorithm.warm_up() is None
     assert algorithm.select("filters") == "filters"
     assert type(algorithm).skip(None, None) is None
+    assert algorithm.progress(1, 2) is None
     with pytest.raises(TypeError, match="abstract"):
         type("Unfinished", (Algorithm,), {})(Metric.COSINE, 0)
     with pytest.raises(TypeError):

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
+from graph_cases import bound, built, clusters, masks_of, recall, unheard
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms.serf import build, half_bounded, index
 from fannsbench.algorithms.serf.build import Cut
 from fannsbench.algorithms.serf.half_bounded import NEVER
 from fannsbench.algorithms.serf.index import TwoSided
 from fannsbench.algorithms.serf.plugin import Serf
-from fannsbench.attributes import Attributes, Category, Number
+from fannsbench.attributes import Category, Number
 from fannsbench.errors import FilterError
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels.pool import Marks, Pool, mark, offer, unmark_all
@@ -124,7 +123,8 @@ def world():
 def test_structure_of_the_2d_graph(leap):
     vectors, _, _ = clusters(500, 16)
     how = Cut(8, 20, build.LEAPS.index(leap), False)
-    starts, until, edges, forward, reverse_starts, reverse = build.build_two_sided(vectors, how, 60, 32, 2)
+    graph = build.build_two_sided(vectors, how, 60, 32, 2, unheard)
+    starts, until, edges, forward, reverse_starts, reverse = graph
     pairs = set()
     for item in range(len(vectors)):
         ends = until[starts[item] : starts[item + 1]]
@@ -153,7 +153,7 @@ def test_structure_of_the_2d_graph(leap):
 def test_neighbours_in_a_range():
     vectors, _, _ = clusters(400, 16)
     how = Cut(8, 20, 0, False)
-    graph = build.build_two_sided(vectors, how, 60, 1, 1)
+    graph = build.build_two_sided(vectors, how, 60, 1, 1, unheard)
     starts, until, edges, forward, reverse_starts, reverse = graph
     rng, marks, fresh = np.random.default_rng(2), Marks.of(400), np.empty(500, np.int32)
     for first, last, node in np.sort(rng.integers(0, 400, (200, 3)), axis=1)[:, [0, 2, 1]]:
@@ -174,7 +174,7 @@ def test_neighbours_in_a_range():
 def test_every_prefix_of_the_1d_graph_is_the_graph_of_the_prefix(backwards):
     vectors, n, degree = grid(90, seed=3), 90, 5
     order = np.arange(n, dtype=np.int32)[:: -1 if backwards else 1].copy()
-    starts, links, ends = half_bounded.build_one_sided(vectors, order, degree, n, 1, 2)
+    starts, links, ends = half_bounded.build_one_sided(vectors, order, degree, n, 1, 2, unheard)
     rank = np.argsort(order)
     lists: dict[int, list[int]] = {}
     for count, item in enumerate(order.tolist()):
@@ -228,21 +228,16 @@ def test_ranges(world, name, one_sided):
     assert recall(made.search(queries, 10, None), items, queries) > 0.93
 
 
-def test_more_candidates_find_more(world):
+def test_two_segments_find_no_less_than_one(world):
     items, queries, _, columns = world
     made = built(Serf, items, {"independent": columns["independent"]}, threads=2, **SMALL)
     filters = asked(world, "independent", BOTH, 0.4)
     found = []
-    for ef in (1, 10, 20, 40, 80, 160, 2000):
-        made.configure(ef=ef, two_segments=False)
-        found.append(
-            recall(made.search(queries, 10, made.select(filters)), items, queries, masks_of(filters))
-        )
-    assert all(b >= a - 0.005 for a, b in pairwise(found))
-    assert found[2] > 0.8
-    assert found[-1] == 1.0
-    made.configure(ef=20, two_segments=True)
-    assert answered(made, filters, items, queries) > found[2] - 0.01
+    for two_segments in (False, True):
+        made.configure(ef=20, two_segments=two_segments)
+        found.append(answered(made, filters, items, queries))
+    assert found[0] > 0.8
+    assert found[1] > found[0] - 0.01
 
 
 def test_several_numbers_and_single_values(world):
@@ -278,24 +273,6 @@ def test_missing_values_are_in_no_range_and_found_without_one(world):
         assert recall(made.search(queries, 10, None), items, queries) > 0.93
 
 
-@pytest.mark.parametrize("name", list(odd_items()))
-@pytest.mark.parametrize("one_sided", ["2d", "1d"])
-def test_odd_items(name, one_sided):
-    items = odd_items()[name]
-    n, queries = len(items), items[:5]
-    for values in (np.zeros(n, np.int64), np.arange(n)[::-1].copy(), np.arange(n) // 7 % 5):
-        column = {"number": Number(values)}
-        made = built(
-            Serf, items, column, threads=2, **{**SMALL, "index_k": 4, "batch": 8, "one_sided": one_sided}
-        )
-        for ef in (1, n):
-            made.configure(ef=ef, two_segments=False)
-            for text in ("number >= 0", "number < 3", "number > 1", "1 <= number <= 3", "number > 1000"):
-                filters = bound(text, column, n, len(queries))
-                found = answered(made, filters, items, queries)
-                assert ef == 1 or found == 1.0
-
-
 def test_copies_among_the_items_hide_nothing():
     """Half of the items are one point, and the rest are found all the same."""
     items, queries, _ = clusters(1200, 16)
@@ -309,21 +286,6 @@ def test_copies_among_the_items_hide_nothing():
             assert answered(made, filters, items, queries) > 0.85, text
 
 
-def test_the_index_is_the_same_for_any_number_of_threads():
-    items, queries, cluster = clusters(1200, 12)
-    number = {"number": Number(cluster)}
-    filters = bound("2 <= number <= 7", number, len(items), len(queries))
-    found = []
-    for threads in (1, 2, 8):
-        made = built(Serf, items, number, threads=threads, **{**SMALL, "one_sided": "1d"})
-        made.configure(ef=20, two_segments=False)
-        made.threads = threads
-        found.append((arrays_of(made), made.search(queries, 10, made.select(filters))))
-    for arrays, neighbours in found[1:]:
-        assert all((array == found[0][0][name]).all() for name, array in arrays.items())
-        assert (neighbours == found[0][1]).all()
-
-
 def test_batches_change_little(world):
     items, queries, _, columns = world
     number = {"along": columns["along"]}
@@ -334,22 +296,6 @@ def test_batches_change_little(world):
         made.configure(ef=30, two_segments=False)
         recalls.append(answered(made, filters, items, queries))
     assert max(recalls) - min(recalls) < 0.03
-
-
-def test_save_and_load(world, tmp_path):
-    items, queries, _, columns = world
-    used = {"along": columns["along"], "independent": columns["independent"]}
-    made = built(Serf, items[:1000], {k: v.take(np.arange(1000)) for k, v in used.items()}, **SMALL)
-    made.save(tmp_path)
-    again = Serf(made.metric, 0, **SMALL)
-    attributes = Attributes({k: v.take(np.arange(1000)) for k, v in used.items()}, 1000)
-    again.load(tmp_path, Items(items[:1000], attributes))
-    filters = bound("along <= 600 and independent >= 200", dict(attributes), 1000, len(queries))
-    for each in (made, again):
-        each.configure(ef=30, two_segments=False)
-    assert (
-        again.search(queries, 10, again.select(filters)) == made.search(queries, 10, made.select(filters))
-    ).all()
 
 
 def test_a_filter_without_the_number_that_orders_is_an_error():

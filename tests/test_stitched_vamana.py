@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, built, clusters
+from graph_cases import arrays_of, built, clusters, unheard
 
 from fannsbench.algorithms.stitched_vamana import index as stitched
 from fannsbench.algorithms.stitched_vamana import label_graphs as graphs
 from fannsbench.algorithms.stitched_vamana.label_graphs import insertion_order, label_graphs
 from fannsbench.algorithms.stitched_vamana.plugin import StitchedVamana
-from fannsbench.algorithms.vamana.index import medoid
+from fannsbench.algorithms.vamana.index import Parameters, medoid
 from fannsbench.attributes import Category, LabelSet
 from fannsbench.kernels.space import items_in_space
 
@@ -62,7 +62,7 @@ def test_small_graphs_are_those_of_inserting_item_after_item():
     items = items_in_space("euclidean", clusters(160, 3)[0])
     column = LabelSet.from_values([{"abcd"[i % 3], "d", f"{i // 2}"} for i in range(160)])
     starts, ids = column.postings.starts, column.postings.ids
-    made = label_graphs(items, column.postings, R=6, L=10, alpha=1.2, seed=3, threads=2)
+    made = label_graphs(items, column.postings, Parameters(6, 10, 1.2, seed=3), 2, unheard)
     order = insertion_order(column.postings, 3)
     for label in range(len(column.vocabulary)):
         part = slice(starts[label], starts[label + 1])
@@ -86,6 +86,23 @@ def test_large_and_small_labels(small, monkeypatch):
     assert ((one.graph.links >= 0).sum(axis=1) > 0).all()
 
 
+def test_progress_over_large_labels_and_then_the_small_ones(monkeypatch):
+    monkeypatch.setattr(graphs, "SMALL", 150)
+    column = LabelSet.from_values([{"all", f"{i % 8}"} | ({"most"} if i % 4 else set()) for i in range(400)])
+    told: list[tuple[int, int]] = []
+    label_graphs(
+        items_in_space("euclidean", clusters(400, 8)[0]),
+        column.postings,
+        Parameters(8, 20, 1.2, seed=3),
+        2,
+        lambda *report: told.append(report),
+    )
+    done = [now for now, _ in told]
+    assert done == sorted(set(done))
+    assert {400, 700, 1100} <= {*done}
+    assert {total for _, total in told} == {1100}
+
+
 def test_links_join_items_that_share_a_label():
     items, _, of_item = clusters(700, 8)
     rng = np.random.default_rng(4)
@@ -101,7 +118,7 @@ def test_links_are_those_of_all_graphs_where_there_is_room(monkeypatch):
     column = LabelSet.from_values([{f"{c}", f"r{i % 7}"} for i, c in enumerate(of_item)])
     index = built(StitchedVamana, items, {"label": column}, **{**SMALL, "R_stitched": 96})
     postings = column.postings
-    made = label_graphs(index.vectors, postings, 8, 20, 1.2, 3, 1)
+    made = label_graphs(index.vectors, postings, Parameters(8, 20, 1.2, seed=3), 1, unheard)
     expected: list[set[int]] = [set() for _ in items]
     for label in range(len(column.vocabulary)):
         part = slice(postings.starts[label], postings.starts[label + 1])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import arrays_of, bound, built, clusters, masks_of, odd_items, recall
+from graph_cases import bound, built, clusters, masks_of, recall
 
-from fannsbench.algorithm import Items
 from fannsbench.algorithms.ung import crossing, labels, navigating
 from fannsbench.algorithms.ung.index import Ung
 from fannsbench.algorithms.ung.plugin import UngAlgorithm
@@ -303,34 +302,6 @@ def test_without_filters():
         assert recall(made.search(queries, 10, None), items, queries) == 1
 
 
-SETS = {
-    "one for all": lambda n: [{"a"}] * n,
-    "one each": lambda n: [{f"label {i}"} for i in range(n)],
-    "none": lambda n: [set()] * n,
-    "a chain": lambda n: [set("abcdefgh"[: i % 9]) for i in range(n)],
-    "none or one": lambda n: [set("a" * (i % 2)) for i in range(n)],
-}
-
-
-@pytest.mark.parametrize("name", odd_items())
-@pytest.mark.parametrize("branch", [0, 5])
-def test_odd_items(name, branch):
-    vectors = odd_items()[name]
-    n = len(vectors)
-    for sets in SETS.values():
-        attributes = attributes_of(sets(n))
-        made = built(UngAlgorithm, vectors, attributes, **{**BUILD, "branch": branch})
-        made.configure(**{**SEARCH, "ef": n})
-        values = np.array(["a", "c", "label 0", "nothing"], object)
-        for text in ("$v in tags", "$v in tags and 'a' in tags", "'no' in tags"):
-            filters = bound(text, attributes, n, 4, v=values)
-            queries, masks = vectors[np.arange(4) % n], masks_of(filters)
-            some = masks.any(axis=1)
-            found = made.search(queries, 3, made.select(filters))
-            assert (found[~some] == -1).all()
-            assert not some.any() or recall(found[some], vectors, queries[some], masks[some]) == 1
-
-
 def test_missing_values_are_no_labels():
     vectors, _, _ = clusters(90, 4)
     colours = Category.from_values([["red", "blue", None][i % 3] for i in range(90)])
@@ -340,41 +311,6 @@ def test_missing_values_are_no_labels():
     filters = bound("colour == $v", {"colour": colours}, 90, 3, v=np.array(["red", "blue", "green"], object))
     found = made.search(vectors[:3], 40, made.select(filters))
     assert (found >= 0).sum(axis=1).tolist() == [30, 30, 0]
-
-
-@pytest.mark.parametrize("branch", [0, 60])
-def test_same_for_any_number_of_threads(branch):
-    items, queries, _ = clusters(900, 8)
-    attributes = attributes_of(random_sets(900))
-    filters = bound("$v in tags", attributes, 900, 50, v=np.resize(list(LETTERS), 50).astype(object))
-    made = [
-        built(UngAlgorithm, items, attributes, threads, **{**BUILD, "branch": branch})
-        for threads in (1, 2, 8)
-    ]
-    answers = []
-    for threads, index in zip((1, 2, 8), made, strict=True):
-        index.threads = threads
-        index.configure(**SEARCH)
-        answers.append(index.search(queries, 10, index.select(filters)))
-    for index, answer in zip(made, answers, strict=True):
-        assert np.array_equal(answer, answers[0])
-        for name, array in arrays_of(index).items():
-            assert np.array_equal(array, arrays_of(made[0])[name]), name
-
-
-@pytest.mark.parametrize("branch", [0, 60])
-def test_saved_and_loaded(tmp_path, branch):
-    items, queries, _ = clusters(900, 8)
-    attributes = attributes_of(random_sets(900))
-    filters = bound("$v in tags", attributes, 900, 50, v=np.resize(list(LETTERS), 50).astype(object))
-    made = built(UngAlgorithm, items, attributes, **{**BUILD, "branch": branch})
-    made.save(tmp_path)
-    other = UngAlgorithm(made.metric, 0, **{**BUILD, "branch": branch})
-    other.load(tmp_path, Items(items, Attributes(attributes, 900)))
-    for index in (made, other):
-        index.configure(**SEARCH)
-    found = [index.search(queries, 10, index.select(filters)) for index in (made, other)]
-    assert np.array_equal(*found)
 
 
 def test_too_few_found_are_completed():

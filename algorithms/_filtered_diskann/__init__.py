@@ -60,8 +60,7 @@ class FilteredDiskANN(NativeAlgorithm):
         self.postings = column.postings if column else Postings(np.zeros(1, np.int64), np.zeros(0, np.int32))
 
     def configure(self, ef: int, exact_below: int) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.exact_below = exact_below
 
     def scans_up_to(self, k: int) -> int:

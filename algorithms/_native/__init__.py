@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from fannsbench.attributes import Attributes, Category, LabelSet, Number
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces, for_ranges
 from fannsbench.kernels.pool import Pool, clear, write_ids
-from fannsbench.kernels.search import Workspaces, scan
+from fannsbench.kernels.search import scan
 from fannsbench.kernels.space import items_in_space, queries_in_space
 
 
@@ -84,7 +84,9 @@ class NativeAlgorithm(Algorithm):
         self._take(items)
         self.graph = self.graph_type(*(np.load(folder / f"{name}.npy") for name in self.graph_type._fields))
 
-    def configure(self) -> None:
+    def configure(self, ef: int) -> None:
+        """Of all search parameters, the one that every method has: how many candidates a walk keeps."""
+        self.ef = ef
         self._scratch = None
         self._computed = [0]
         self._scanned = self._fallbacks = 0
@@ -102,14 +104,11 @@ class NativeAlgorithm(Algorithm):
             self._scan(queries, rows[few], selection, neighbors)
             rows = rows[~few]
             self._scanned += int(few.sum())
-        workspaces = self._workspaces(k)
 
-        def walk(first: int, last: int) -> None:
-            with workspaces.one() as scratch:
-                computed = self.walk(queries, rows[first:last], selection, scratch, neighbors)
-                self._computed.append(computed)
+        def walk(first: int, last: int, scratch: Any) -> None:
+            self._computed.append(self.walk(queries, rows[first:last], selection, scratch, neighbors))
 
-        for_ranges(len(rows), self.threads, walk)
+        self._workspaces(k).for_ranges(len(rows), self.threads, walk)
         short = rows[neighbors[rows, -1] < 0]
         if len(short):
             matches = np.full(len(queries), len(self.vectors)) if selection is None else selection.counts
@@ -154,6 +153,12 @@ class NativeAlgorithm(Algorithm):
             "fallbacks": self._fallbacks,
         }
 
+    def copy_to_rehearse(self) -> Self:
+        """With the same parameters; nobody follows how its build progresses."""
+        small = copy(self)
+        small.progress = Algorithm.progress
+        return small
+
     def rehearse(self, *filters: str, built_on: Sequence[str] | None = None, **settings: Any) -> None:
         """Compile by building and searching something small, for `warm_up`: without a filter, and with each
         of these on `number`, 0 to 63, `letter`, a or b, and the set `letters`, which holds that letter and c,
@@ -167,7 +172,7 @@ class NativeAlgorithm(Algorithm):
         }
         attributes = Attributes({a: columns[a] for a in (columns if built_on is None else built_on)}, n)
         vectors = np.random.default_rng(0).standard_normal((n, 16), np.float32)
-        small = copy(self)
+        small = self.copy_to_rehearse()
         small.build(Items(vectors, attributes), 1)
         small.configure(**settings)
         queries = vectors[:2].copy()

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from fannsbench.algorithm import ALL_FILTERS, Items
+from fannsbench.algorithms import _postfilter
 from fannsbench.algorithms._native import NativeAlgorithm
+from fannsbench.algorithms._postfilter import PostFilter
 from fannsbench.filters import BoundFilters
-from fannsbench.kernels import jit, postfilter
+from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.dispatch import by_type
 from fannsbench.kernels.pool import clear, write_ids
-from fannsbench.kernels.postfilter import PostFilter
 from fannsbench.kernels.search import (
     NO_END,
     Bitmap,
@@ -44,8 +45,7 @@ class UnfilteredGraph(NativeAlgorithm):
         self._items = items.vectors
 
     def configure(self, ef: int, filtering: str) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.filtering = filtering
 
     def scratch(self, k: int) -> Scratch:
@@ -87,7 +87,7 @@ class UnfilteredGraph(NativeAlgorithm):
         )
 
     def warm_up(self) -> None:
-        postfilter.warm_up()
+        _postfilter.warm_up()
         self.rehearse("number >= 1", ef=1, filtering="in")
 
 

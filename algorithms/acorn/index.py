@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms.acorn.prune import Compression, Nearest
 from fannsbench.algorithms.hnsw_native.index import Layers, descend, unlinked
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.frontier import pop
 from fannsbench.kernels.insert import link_back
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Marks, item_at, size
 from fannsbench.kernels.prune import choose
 from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
     Scratch,
-    Workspaces,
     accepts,
     begin,
     best_first,
@@ -70,13 +70,14 @@ def build(
     gather_stop: str,
     seed: int,
     threads: int,
+    progress: Progress,
 ) -> Layers:
     """Of vectors (n, D) in the space of `fannsbench.kernels.space`: `links` (n, M_beta + 1.5 M), nearest
     first where they were pruned last, `upper` (U, M gamma)."""
     n, candidates = len(vectors), M * gamma
     degree = M_beta + 3 * M // 2
     gathering = Gathering(M, gather_stop == "distance" or gamma == 1)
-    layers, batches = unlinked(n, M, degree, candidates, seed)
+    layers, batches = unlinked(n, M, degree, candidates, seed, progress)
     widest = max(degree, candidates)
     workspaces = Workspaces(lambda: Scratch.of(n, candidates, widest, matching=not gathering.by_distance))
     for top, items in batches:
@@ -112,12 +113,11 @@ def _insert(
     most = max(layers.upper.shape[1], layers.links.shape[1])
     rule = Compression(layers.links, M_beta, most)
 
-    def find(first: int, last: int) -> None:
+    def find(first: int, last: int, scratch: Scratch) -> None:
         some = slice(first, last)
-        with workspaces.one() as scratch:
-            _find_links(layers, gathering, rule, vectors, items[some], scratch, lowest[some], upper[some])
+        _find_links(layers, gathering, rule, vectors, items[some], scratch, lowest[some], upper[some])
 
-    for_ranges(len(items), threads, find)
+    workspaces.for_ranges(len(items), threads, find)
     layers.links[items] = lowest
     rule = rule._replace(links=layers.links.copy())  # pruning one list reads others
     link_back(rule, vectors, layers.links, items, lowest, threads)

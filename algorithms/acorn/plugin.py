@@ -70,12 +70,18 @@ class Acorn(NativeAlgorithm):
 
     def build_graph(self, items: Items, threads: int) -> Layers:
         return index.build(
-            self.vectors, self.M, self.M_beta, self.gamma, self.gather_stop, self.seed, threads
+            self.vectors,
+            self.M,
+            self.M_beta,
+            self.gamma,
+            self.gather_stop,
+            self.seed,
+            threads,
+            self.progress,
         )
 
     def configure(self, ef: int, seeds: int, fallback: float) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.seeds = seeds
         self.fallback = fallback
 

@@ -22,37 +22,22 @@ Not as Lucene:
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fannsbench.algorithm import ALL_FILTERS, Items, Metric
-from fannsbench.algorithms._native import NativeAlgorithm, unfiltered
+from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms.acorn_1.search import search, widest
-from fannsbench.algorithms.hnsw_native import index
-from fannsbench.algorithms.hnsw_native.index import Layers
+from fannsbench.algorithms.hnsw_native.base import HnswGraph
 from fannsbench.kernels.search import Scratch
 
 MOSTLY = 0.6
 """Where such a share of all items matches, the others are walked too (Lucene after 10.2)."""
 
 
-class Acorn1(NativeAlgorithm):
-    filters = ALL_FILTERS
-    builds_on_attributes = False
-    graph_type: ClassVar[type[Any]] = Layers
-
-    def __init__(self, metric: Metric, seed: int, M: int, ef_construction: int) -> None:  # noqa: N803
-        super().__init__(metric, seed)
-        self.M = M
-        self.ef_construction = ef_construction
-
-    def build_graph(self, items: Items, threads: int) -> Layers:
-        return index.build(self.vectors, self.M, self.ef_construction, self.seed, threads)
-
+class Acorn1(HnswGraph):
     def configure(self, ef: int, seeds: int) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.seeds = seeds
 
     def scans_up_to(self, k: int) -> int:

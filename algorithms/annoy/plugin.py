@@ -18,51 +18,41 @@ Saving makes annoy read the index from the saved file, memory-mapped, as a loade
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from annoy import AnnoyIndex
 
-from fannsbench.algorithm import ALL_FILTERS, Algorithm, Items, Metric
-from fannsbench.filters import BoundFilters
-from fannsbench.kernels import postfilter
-from fannsbench.kernels.postfilter import PostFilter
+from fannsbench.algorithm import Items, Metric
+from fannsbench.algorithms._postfilter import PostFiltering
 
 METRICS = {Metric.EUCLIDEAN: "euclidean", Metric.COSINE: "angular", Metric.INNER_PRODUCT: "dot"}
 
 
-class Annoy(Algorithm):
-    filters = ALL_FILTERS
+class Annoy(PostFiltering):
     metrics = frozenset(METRICS)
-    builds_on_attributes = False
 
     def __init__(self, metric: Metric, seed: int, n_trees: int) -> None:
         super().__init__(metric, seed)
         self.n_trees = n_trees
 
     def build(self, items: Items, threads: int) -> None:
-        self.vectors = items.vectors
-        self.index = AnnoyIndex(items.vectors.shape[1], METRICS[self.metric])
+        self._take(items)
         self.index.set_seed(self.seed)
-        for item, vector in enumerate(items.vectors):
+        for item, vector in enumerate(chain.from_iterable(self.in_parts(self.vectors))):
             self.index.add_item(item, vector.tolist())
         self.index.build(self.n_trees, n_jobs=threads)
 
+    def _take(self, items: Items) -> None:
+        self.vectors = items.vectors
+        self.index = AnnoyIndex(items.vectors.shape[1], METRICS[self.metric])
+
     def configure(self, search_k: int, oversample: int, scan_matches: bool) -> None:
+        super().configure(oversample, scan_matches)
         self.search_k = search_k
-        self.oversample = oversample
-        self.scan_matches = scan_matches
 
-    def select(self, filters: BoundFilters) -> PostFilter:
-        return PostFilter(filters, self.vectors, self.metric, self.threads)
-
-    def search(self, queries: np.ndarray, k: int, selection: PostFilter | None) -> np.ndarray:
-        if selection is None:
-            return self._nearest(queries, k)
-        return selection.search(self._nearest, queries, k, self.oversample * k, self.scan_matches)
-
-    def _nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """The k nearest items whatever their attributes: (q, k) int32 ids, padded with -1."""
+    def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
         ids = np.full((len(queries), k), -1, np.int32)
         for row, query in zip(ids, queries.tolist(), strict=True):
             found = self.index.get_nns_by_vector(query, k, max(self.search_k, k))
@@ -73,9 +63,5 @@ class Annoy(Algorithm):
         self.index.save(str(folder / "index.ann"))
 
     def load(self, folder: Path, items: Items) -> None:
-        self.vectors = items.vectors
-        self.index = AnnoyIndex(items.vectors.shape[1], METRICS[self.metric])
+        self._take(items)
         self.index.load(str(folder / "index.ann"))
-
-    def warm_up(self) -> None:
-        postfilter.warm_up()

@@ -21,7 +21,6 @@ from fannsbench.algorithm import ALL_FILTERS, Algorithm, Items, Metric
 from fannsbench.attributes import Attributes, Number
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.kernels import refine
-from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.quantised import Quantised, of_codes, quantised
 
 CODES, CENTRE = "codes.npy", "centre.npy"
@@ -67,19 +66,9 @@ class ExactInt8(Algorithm):
             starts, stops = np.zeros(len(queries), np.int64), np.full(len(queries), len(ids))
         else:
             ids, starts, stops = selection.ids, selection.indptr[:-1], selection.indptr[1:]
-        nearest = np.empty((len(queries), k), np.int32)
-        computed = [0]
-
-        def search(first: int, last: int) -> None:
-            rows = slice(first, last)
-            nearest[rows], ranked = refine.search(
-                self._items, queries[rows], k, starts[rows], stops[rows], ids
-            )
-            computed.append(ranked)
-
-        for_ranges(len(queries), self.threads, search)
+        nearest, ranked = refine.search(self._items, queries, k, starts, stops, ids, self.threads)
         self._estimates += int((stops - starts).sum())
-        self._distances += sum(computed)
+        self._distances += ranked
         return nearest
 
     def warm_up(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms._filtered_diskann.connect import connect_labels
 from fannsbench.algorithms._filtered_diskann.graph import Labelled, Matching, own_labels_first
 from fannsbench.algorithms._filtered_diskann.labels import (
@@ -15,18 +16,18 @@ from fannsbench.algorithms._filtered_diskann.labels import (
     with_one_of,
 )
 from fannsbench.algorithms._filtered_diskann.prune import FilteredRobustPrune
-from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, medoid
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, Parameters, medoid
 from fannsbench.attributes import Postings
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import drop, insert, prefix_doubling
+from fannsbench.kernels.insert import drop, insert, prefix_doubling, reported
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose
 from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import (
     Scratch,
     Table,
-    Workspaces,
     begin,
     best_first,
     enter,
@@ -45,16 +46,15 @@ def build(
     vectors: np.ndarray,
     labels: OneEach | Sets,
     postings: Postings,
-    R: int,  # noqa: N803
-    L: int,  # noqa: N803
-    alpha: float,
+    how: Parameters,
     unfiltered_candidates: bool,
     gate: str,
-    seed: int,
     threads: int,
+    progress: Progress,
 ) -> Labelled:
-    """Of vectors (n, D) in the space of `fannsbench.kernels.space`: degree R, pool L, in random order, those
-    where searches begin first. gate: "code" or "paper", see `FilteredRobustPrune`."""
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`, in random order, those where searches
+    begin first. gate: "code" or "paper", see `FilteredRobustPrune`."""
+    R, L, alpha, seed = how  # noqa: N806
     n, start = len(vectors), medoid(vectors)
     label_starts = load_balanced_starts(postings, n, seed)
     entries = np.unique(np.r_[np.int32(start), label_starts[label_starts >= 0]])
@@ -72,24 +72,12 @@ def build(
         )
     )
 
-    def find(items: np.ndarray, chosen: np.ndarray) -> None:
-        with workspaces.one() as (filtered, unfiltered, candidates):
-            _find_links(
-                graph,
-                rule,
-                vectors,
-                halves,
-                items,
-                L,
-                unfiltered_candidates,
-                filtered,
-                unfiltered,
-                candidates,
-                chosen,
-            )
+    def find(items: np.ndarray, chosen: np.ndarray, scratch: tuple[Scratch, Scratch, Pool]) -> None:
+        _find_links(graph, rule, vectors, halves, items, L, unfiltered_candidates, *scratch, chosen)
 
-    for batch in prefix_doubling(1, n, n):
-        insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
+    for batch in reported(prefix_doubling(1, n, n), 1, n, progress):
+        items = np.sort(order[batch.start : batch.stop])
+        insert(items, find, rule, vectors, graph.links, workspaces, threads)
     if not len(postings.ids):
         connect(graph.links, vectors, start, L)
     connect_labels(graph, labels, postings, vectors, L)

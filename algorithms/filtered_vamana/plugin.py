@@ -32,6 +32,7 @@ from fannsbench.algorithm import Items, Metric
 from fannsbench.algorithms._filtered_diskann import FilteredDiskANN
 from fannsbench.algorithms._filtered_diskann.graph import Labelled
 from fannsbench.algorithms.filtered_vamana import index
+from fannsbench.algorithms.vamana.index import Parameters
 
 
 class FilteredVamana(FilteredDiskANN):
@@ -46,9 +47,7 @@ class FilteredVamana(FilteredDiskANN):
         gate: str,
     ) -> None:
         super().__init__(metric, seed)
-        self.R = R
-        self.L = L
-        self.alpha = alpha
+        self.how = Parameters(R, L, alpha, seed)
         self.unfiltered_candidates = unfiltered_candidates
         self.gate = gate
 
@@ -57,11 +56,9 @@ class FilteredVamana(FilteredDiskANN):
             self.vectors,
             self.labels,
             self.postings,
-            self.R,
-            self.L,
-            self.alpha,
+            self.how,
             self.unfiltered_candidates,
             self.gate,
-            self.seed,
             threads,
+            self.progress,
         )

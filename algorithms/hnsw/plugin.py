@@ -23,18 +23,14 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
-from fannsbench.algorithm import ALL_FILTERS, Algorithm, Items, Metric
-from fannsbench.filters import BoundFilters
-from fannsbench.kernels import postfilter
-from fannsbench.kernels.postfilter import PostFilter
+from fannsbench.algorithm import Items, Metric
+from fannsbench.algorithms._postfilter import PostFiltering
 
 SPACES = {Metric.EUCLIDEAN: "l2", Metric.COSINE: "cosine", Metric.INNER_PRODUCT: "ip"}
 
 
-class Hnsw(Algorithm):
-    filters = ALL_FILTERS
+class Hnsw(PostFiltering):
     metrics = frozenset(SPACES)
-    builds_on_attributes = False
 
     def __init__(self, metric: Metric, seed: int, M: int, ef_construction: int) -> None:  # noqa: N803
         super().__init__(metric, seed)
@@ -42,29 +38,26 @@ class Hnsw(Algorithm):
         self.ef_construction = ef_construction
 
     def build(self, items: Items, threads: int) -> None:
-        self.vectors = items.vectors
-        n, d = items.vectors.shape
-        self.index = hnswlib.Index(SPACES[self.metric], d)
+        self._take(items)
         seed = self.seed + 1  # the library's random generator takes 0 for 1
-        self.index.init_index(n, M=self.M, ef_construction=self.ef_construction, random_seed=seed)
-        self.index.add_items(items.vectors, num_threads=threads)
+        self.index.init_index(
+            len(self.vectors), M=self.M, ef_construction=self.ef_construction, random_seed=seed
+        )
+        for vectors in self.in_parts(self.vectors):  # on one thread, the graph is that of a single call
+            self.index.add_items(vectors, num_threads=threads)
+
+    def _take(self, items: Items) -> None:
+        self.vectors = items.vectors
+        self.index = hnswlib.Index(SPACES[self.metric], items.vectors.shape[1])
 
     def configure(self, ef: int, oversample: int, scan_matches: bool) -> None:
+        super().configure(oversample, scan_matches)
         self.ef = ef
-        self.oversample = oversample
-        self.scan_matches = scan_matches
 
-    def select(self, filters: BoundFilters) -> PostFilter:
-        return PostFilter(filters, self.vectors, self.metric, self.threads)
-
-    def search(self, queries: np.ndarray, k: int, selection: PostFilter | None) -> np.ndarray:
-        if selection is None:
-            return self.nearest(queries, k)
-        first = max(self.ef, self.oversample * k)
-        return selection.search(self.nearest, queries, k, first, self.scan_matches)
+    def fetched_first(self, k: int) -> int:
+        return max(self.ef, super().fetched_first(k))
 
     def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """The k nearest items whatever their attributes: (q, k) int32 ids, padded with -1."""
         most = min(k, len(self.vectors))
         self.index.set_ef(max(self.ef, most))
         ids = np.full((len(queries), k), -1, np.int32)
@@ -80,12 +73,8 @@ class Hnsw(Algorithm):
         self.index.save_index(str(folder / "index.bin"))
 
     def load(self, folder: Path, items: Items) -> None:
-        self.vectors = items.vectors
-        self.index = hnswlib.Index(SPACES[self.metric], items.vectors.shape[1])
+        self._take(items)
         self.index.load_index(str(folder / "index.bin"))
-
-    def warm_up(self) -> None:
-        postfilter.warm_up()
 
 
 def nearest_reached(

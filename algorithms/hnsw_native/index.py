@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms._native.unfiltered import entry
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import link_back, prefix_doubling
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.insert import link_back, prefix_doubling, reported
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Marks, item_at
 from fannsbench.kernels.prune import Heuristic, choose
 from fannsbench.kernels.reach import connect
@@ -24,7 +25,6 @@ from fannsbench.kernels.search import (
     ALL,
     Scratch,
     Table,
-    Workspaces,
     begin,
     best_first,
     enter,
@@ -74,6 +74,7 @@ def unlinked(
     degree: int,
     upper_degree: int,
     seed: int,
+    progress: Progress,
 ) -> tuple[Layers, Iterator[tuple[int, np.ndarray]]]:
     """A graph of n items without links, with room for `degree` of them in the lowest layer and `upper_degree`
     in the others, and the batches to insert: the highest layer of their items, and these, ascending."""
@@ -94,16 +95,23 @@ def unlinked(
     def batches() -> Iterator[tuple[int, np.ndarray]]:
         inserted = 1
         for top in range(len(sizes) - 1, -1, -1):
-            for batch in prefix_doubling(inserted, sizes[top], n):
+            for batch in reported(prefix_doubling(inserted, sizes[top], n), inserted, n, progress):
                 yield top, np.sort(order[batch.start : batch.stop])
             inserted = sizes[top]
 
     return layers, batches()
 
 
-def build(vectors: np.ndarray, M: int, ef_construction: int, seed: int, threads: int) -> Layers:  # noqa: N803
+def build(
+    vectors: np.ndarray,
+    M: int,  # noqa: N803
+    ef_construction: int,
+    seed: int,
+    threads: int,
+    progress: Progress,
+) -> Layers:
     """Of vectors (n, D) in the space of `fannsbench.kernels.space`."""
-    layers, batches = unlinked(len(vectors), M, 2 * M, M, seed)
+    layers, batches = unlinked(len(vectors), M, 2 * M, M, seed, progress)
     halves = halves_of(vectors)
     workspaces = Workspaces(lambda: Scratch.of(len(vectors), max(ef_construction, M), 2 * M))
     for top, items in batches:
@@ -125,11 +133,10 @@ def _insert(
     """Items whose highest layer is `top`."""
     chosen = np.full((len(items), top + 1, M), -1, np.int32)
 
-    def find(first: int, last: int) -> None:
-        with workspaces.one() as scratch:
-            _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[first:last])
+    def find(first: int, last: int, scratch: Scratch) -> None:
+        _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[first:last])
 
-    for_ranges(len(items), threads, find)
+    workspaces.for_ranges(len(items), threads, find)
     for layer in range(top + 1):
         links = layers.upper if layer else layers.links
         rows = layers.starts[layer] + layers.place if layer else None

@@ -18,21 +18,9 @@ stop before ef of them are found; `"post"` fetches more and more of the nearest 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from fannsbench.algorithm import Items, Metric
 from fannsbench.algorithms._native.unfiltered import UnfilteredGraph
-from fannsbench.algorithms.hnsw_native import index
-from fannsbench.algorithms.hnsw_native.index import Layers
+from fannsbench.algorithms.hnsw_native.base import HnswGraph
 
 
-class HnswNative(UnfilteredGraph):
-    graph_type: ClassVar[type[Any]] = Layers
-
-    def __init__(self, metric: Metric, seed: int, M: int, ef_construction: int) -> None:  # noqa: N803
-        super().__init__(metric, seed)
-        self.M = M
-        self.ef_construction = ef_construction
-
-    def build_graph(self, items: Items, threads: int) -> Layers:
-        return index.build(self.vectors, self.M, self.ef_construction, self.seed, threads)
+class HnswNative(HnswGraph, UnfilteredGraph):
+    """The graph as it is."""

@@ -14,9 +14,9 @@ from fannsbench.algorithms._native import unfiltered
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.planner.costs import IN, POST, Calibration, K, Units, patience, scan_cost
 from fannsbench.kernels import jit, refine
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.quantised import Quantised
-from fannsbench.kernels.search import Scratch, Workspaces, with_places
+from fannsbench.kernels.search import Scratch, with_places
 from fannsbench.kernels.space import squared_distance
 
 QUERIES = 256
@@ -145,15 +145,7 @@ def _sought(
     masks = ranks < matches
     lists = np.nonzero(masks)[1].astype(np.int32)
     starts = which * matches
-    truth = np.empty((q, K), np.int32)
-
-    def scan(first: int, last: int) -> None:
-        some = slice(first, last)
-        truth[some], _ = refine.search(
-            codes, codes.vectors[held_out[some]], K, starts[some], starts[some] + matches, lists
-        )
-
-    for_ranges(q, threads, scan)
+    truth, _ = refine.search(codes, codes.vectors[held_out], K, starts, starts + matches, lists, threads)
     bitmaps = np.packbits(masks, axis=1, bitorder="little")[which]
     return _Sought(vectors[held_out], bitmaps, np.full(q, matches), truth)
 
@@ -178,22 +170,23 @@ def _walk(
     for i, pool in enumerate(pools.tolist()):
         neighbors = np.full((q, K), -1, np.int32)
 
-        def some(first: int, last: int, i: int = i, pool: int = pool, neighbors: Any = neighbors) -> None:
-            with workspaces.one() as scratch:
-                smaller, found = with_places(scratch, pool), np.empty((q, pool), np.int32)
-                for j in range(first, last):
-                    row = np.arange(j, j + 1)
-                    if plan == IN:
-                        computed = unfiltered.search_matching(
-                            graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
-                        )
-                    else:
-                        computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
-                        _keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
-                    looked = _seen(scratch.marks.searches, scratch.marks.current)
-                    cost[i, j] = computed + unit.looked * max(0, looked - computed)
+        def some(
+            first: int, last: int, scratch: Scratch, i: int = i, pool: int = pool, neighbors: Any = neighbors
+        ) -> None:
+            smaller, found = with_places(scratch, pool), np.empty((q, pool), np.int32)
+            for j in range(first, last):
+                row = np.arange(j, j + 1)
+                if plan == IN:
+                    computed = unfiltered.search_matching(
+                        graph, vectors, sought.queries, row, sought.bitmaps, most, smaller, neighbors
+                    )
+                else:
+                    computed = unfiltered.search(graph, vectors, sought.queries, row, smaller, found)
+                    _keep_in_bitmaps(sought.bitmaps[row], found[row], neighbors[j : j + 1])
+                looked = _seen(scratch.marks.searches, scratch.marks.current)
+                cost[i, j] = computed + unit.looked * max(0, looked - computed)
 
-        for_ranges(q, threads, some)
+        workspaces.for_ranges(q, threads, some)
         hits = (neighbors[:, :, None] == sought.truth[:, None, :]) & (neighbors[:, :, None] >= 0)
         recall[i] = hits.any(axis=2).sum(axis=1) / wanted
         short[i] = np.count_nonzero(neighbors >= 0, axis=1) < wanted

@@ -26,22 +26,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fannsbench.algorithm import ALL_FILTERS, Items, Metric
-from fannsbench.algorithms._native import NativeAlgorithm, unfiltered
-from fannsbench.algorithms.hnsw_native import index
-from fannsbench.algorithms.hnsw_native.index import Layers
+from fannsbench.algorithm import Items
+from fannsbench.algorithms import _postfilter
+from fannsbench.algorithms._native import unfiltered
+from fannsbench.algorithms.hnsw_native.base import HnswGraph
 from fannsbench.algorithms.planner import calibrate, costs
 from fannsbench.algorithms.planner.costs import EXACT, IN, PLANS, POST, Calibration
 from fannsbench.filters import BoundFilters
-from fannsbench.kernels import postfilter, refine
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels import refine
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.postfilter import keep_matches
 from fannsbench.kernels.quantised import of_codes, quantised
-from fannsbench.kernels.search import Scratch, Workspaces, with_places
+from fannsbench.kernels.search import Scratch, with_places
 from fannsbench.kernels.space import queries_in_space
 
 NO_BITMAPS = np.empty((0, 0), np.uint8)
@@ -64,19 +64,7 @@ class Planned:
     bitmaps: np.ndarray
 
 
-class Planner(NativeAlgorithm):
-    filters = ALL_FILTERS
-    builds_on_attributes = False
-    graph_type: ClassVar[type[Any]] = Layers
-
-    def __init__(self, metric: Metric, seed: int, M: int, ef_construction: int) -> None:  # noqa: N803
-        super().__init__(metric, seed)
-        self.M = M
-        self.ef_construction = ef_construction
-
-    def build_graph(self, items: Items, threads: int) -> Layers:
-        return index.build(self.vectors, self.M, self.ef_construction, self.seed, threads)
-
+class Planner(HnswGraph):
     def build(self, items: Items, threads: int) -> None:
         super().build(items, threads)
         self._codes = quantised(self.metric, items.vectors, threads)
@@ -102,8 +90,7 @@ class Planner(NativeAlgorithm):
         )
 
     def configure(self, ef: int) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self._choose_for(costs.K)
         self._taken = np.zeros(len(PLANS), np.int64)
         self._estimates = 0
@@ -175,12 +162,13 @@ class Planner(NativeAlgorithm):
         for pool in np.unique(pools[rows]).tolist():
             some = rows[pools[rows] == pool]
 
-            def part(first: int, last: int, pool: int = pool, some: np.ndarray = some) -> None:
-                with workspaces.one() as scratch:
-                    smaller = with_places(scratch, pool)
-                    self._computed.append(search(queries, some[first:last], selection, smaller, neighbors))
+            def walk(
+                first: int, last: int, scratch: Scratch, pool: int = pool, some: np.ndarray = some
+            ) -> None:
+                smaller = with_places(scratch, pool)
+                self._computed.append(search(queries, some[first:last], selection, smaller, neighbors))
 
-            for_ranges(len(some), self.threads, part)
+            workspaces.for_ranges(len(some), self.threads, walk)
 
     def _search_in(
         self, queries: np.ndarray, rows: np.ndarray, selection: Planned, s: Scratch, neighbors: np.ndarray
@@ -230,19 +218,14 @@ class Planner(NativeAlgorithm):
         ids: np.ndarray,
         neighbors: np.ndarray,
     ) -> None:
-        def scan(first: int, last: int) -> None:
-            some = rows[first:last]
-            starts, stops = indptr[first:last], indptr[first + 1 : last + 1]
-            neighbors[some], ranked = refine.search(
-                self._codes, queries[some], neighbors.shape[1], starts, stops, ids
-            )
-            self._computed.append(ranked)
-
-        for_ranges(len(rows), self.threads, scan)
+        neighbors[rows], ranked = refine.search(
+            self._codes, queries[rows], neighbors.shape[1], indptr[:-1], indptr[1:], ids, self.threads
+        )
+        self._computed.append(ranked)
         self._estimates += len(ids)
 
     def warm_up(self) -> None:
-        postfilter.warm_up()
+        _postfilter.warm_up()
         self.rehearse("number >= 1", ef=1)
 
     def counters(self) -> dict[str, float]:

@@ -6,18 +6,19 @@ before it, and the items of the batch that come before one are compared with it 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms.serf.index import SEEDS
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import link_back, prefix_doubling, row_length
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.insert import link_back, prefix_doubling, reported, row_length
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Pool, clear, item_at, mark, offer, size
 from fannsbench.kernels.prune import choose
-from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter
+from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter
 from fannsbench.kernels.space import squared_distance
 
 LEAPS = ("max", "mid", "min")
@@ -194,7 +195,7 @@ def with_room(array: np.ndarray, used: int, more: int) -> np.ndarray:
 
 
 def build_two_sided(
-    vectors: np.ndarray, how: Cut, ef_max: int, batch: int, threads: int
+    vectors: np.ndarray, how: Cut, ef_max: int, batch: int, threads: int, progress: Progress
 ) -> tuple[np.ndarray, ...]:
     """The 2D segment graph of vectors (m, D), in the space of `fannsbench.kernels.space` and in order of
     position: the arrays of `SegmentGraphs` up to `reverse`."""
@@ -211,17 +212,16 @@ def build_two_sided(
         )
     )
     parts: dict[int, Segments] = {}
-    for items in prefix_doubling(0, m, m, batch):
+    for items in reported(prefix_doubling(0, m, m, batch), 0, m, progress):
         selected = np.full((len(items), how.index_k), -1, np.int32)
 
-        def find(first: int, last: int, items: range = items, selected: np.ndarray = selected) -> None:
-            a, b = items.start + first, items.start + last
-            with workspaces.one() as scratch:
-                parts[a] = _find(
-                    links, vectors, order, items.start, a, b, how, *scratch, selected[first:last]
-                )
+        def find(
+            first: int, last: int, scratch: Any, start: int = items.start, selected: np.ndarray = selected
+        ) -> None:
+            a, b = start + first, start + last
+            parts[a] = _find(links, vectors, order, start, a, b, how, *scratch, selected[first:last])
 
-        for_ranges(len(items), threads, find)
+        workspaces.for_ranges(len(items), threads, find)
         links[items.start : items.stop] = selected
         back = selected[:, : int(BACK * how.index_k) + 1]
         link_back(Relative(), vectors, links, order[items.start : items.stop], back, threads)

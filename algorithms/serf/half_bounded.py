@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms.serf.build import Relative, seek, starts_of, with_room
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import by_target, prefix_doubling, row_length
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.insert import by_target, prefix_doubling, reported, row_length
+from fannsbench.kernels.parallel import Workspaces, for_ranges
 from fannsbench.kernels.pool import Pool, clear, offer
 from fannsbench.kernels.prune import choose
-from fannsbench.kernels.search import Scratch, Workspaces
+from fannsbench.kernels.search import Scratch
 from fannsbench.kernels.space import squared_distance
 
 NEVER = np.iinfo(np.int32).max
@@ -36,26 +37,24 @@ def build_one_sided(
     ef_construction: int,
     batch: int,
     threads: int,
+    progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The 1D segment graph of vectors (m, D), in the space of `fannsbench.kernels.space`, that are inserted
     in this order (m,) int32: starts (m + 1,) int64, and the links of each item and their ends, (E,) int32,
     the last end first (SeRF, section 4)."""
     m = len(vectors)
     links = np.full((m, index_k), -1, np.int32)
-    workspaces = Workspaces(
-        lambda: (Scratch.of(m, max(ef_construction, index_k), index_k), Pool.of(0), Pool.of(index_k + 1))
-    )
+    workspaces = Workspaces(lambda: (Scratch.of(m, max(ef_construction, index_k), index_k), Pool.of(0)))
     parts: dict[tuple[int, int], Pruned] = {}
-    for items in prefix_doubling(0, m, m, batch):
+    for items in reported(prefix_doubling(0, m, m, batch), 0, m, progress):
         chosen = np.full((len(items), index_k), -1, np.int32)
 
-        def find(first: int, last: int, items: range = items, chosen: np.ndarray = chosen) -> None:
-            with workspaces.one() as (scratch, none, _):
-                _find(
-                    links, vectors, order, items.start, items.start + first, scratch, none, chosen[first:last]
-                )
+        def find(
+            first: int, last: int, scratch: Any, start: int = items.start, chosen: np.ndarray = chosen
+        ) -> None:
+            _find(links, vectors, order, start, start + first, *scratch, chosen[first:last])
 
-        for_ranges(len(items), threads, find)
+        workspaces.for_ranges(len(items), threads, find)
         links[order[items.start : items.stop]] = chosen
         into, edges, ranks = by_target(np.arange(items.start, items.stop, dtype=np.int32), chosen)
 
@@ -65,8 +64,8 @@ def build_one_sided(
             batch: int = items.start,
             groups: tuple[np.ndarray, ...] = (into, edges, ranks),
         ) -> None:
-            with workspaces.one() as (_, _, pool):
-                parts[batch, first] = _link_back(vectors, links, order, *groups, first, last, pool)
+            pool = Pool.of(index_k + 1)
+            parts[batch, first] = _link_back(vectors, links, order, *groups, first, last, pool)
 
         for_ranges(len(into), threads, link)
     rows, places = np.nonzero(links >= 0)

@@ -46,6 +46,7 @@ from fannsbench.attributes import Number
 from fannsbench.errors import FilterError
 from fannsbench.filters import BoundFilters, FilterKind
 from fannsbench.filters.tree import leaves_of
+from fannsbench.kernels.insert import part_of
 from fannsbench.kernels.search import Scratch
 from fannsbench.kernels.space import items_in_space
 
@@ -116,20 +117,22 @@ class Serf(NativeAlgorithm):
         self.vectors = items_in_space(self.metric, items.vectors, order)
 
     def build_graph(self, items: Items, threads: int) -> SegmentGraphs:
-        vectors = self.vectors[: self.present]
-        graph = build_two_sided(vectors, self.cut, self.ef_max, self.batch, threads)
-        ascending = np.arange(self.present, dtype=np.int32)
-        for order in (ascending, ascending[::-1].copy()):
-            if self.one_sided == "1d":
+        m, both = self.present, self.one_sided == "1d"
+        vectors, total = self.vectors[:m], 3 * m if both else m
+        progress = part_of(self.progress, 0, total)
+        graph = build_two_sided(vectors, self.cut, self.ef_max, self.batch, threads, progress)
+        ascending = np.arange(m, dtype=np.int32)
+        for before, order in ((m, ascending), (2 * m, ascending[::-1].copy())):
+            if both:
                 how = self.cut.index_k, self.cut.window, self.batch
-                graph += build_one_sided(vectors, order, *how, threads)
+                progress = part_of(self.progress, before, total)
+                graph += build_one_sided(vectors, order, *how, threads, progress)
             else:
                 graph += np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32)
         return SegmentGraphs(*graph)
 
     def configure(self, ef: int, two_segments: bool) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.two_segments = two_segments
 
     def scratch(self, k: int) -> Scratch:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms.vamana import index as vamana
-from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, medoid
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, Parameters, medoid
 from fannsbench.attributes import Postings
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import add_links
+from fannsbench.kernels.insert import add_links, part_of
 from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.pool import Pool
 from fannsbench.kernels.prune import RobustPrune, choose
@@ -30,40 +31,38 @@ class LabelGraphs(NamedTuple):
 
 
 def label_graphs(
-    vectors: np.ndarray,
-    postings: Postings,
-    R: int,  # noqa: N803
-    L: int,  # noqa: N803
-    alpha: float,
-    seed: int,
-    threads: int,
+    vectors: np.ndarray, postings: Postings, how: Parameters, threads: int, progress: Progress
 ) -> LabelGraphs:
-    """Of vectors (n, D): a Vamana graph of degree R and pool L for the items of each label."""
+    """Of vectors (n, D): a Vamana graph for the items of each label."""
     starts, ids = postings.starts, postings.ids
     sizes = np.diff(starts)
-    graphs = LabelGraphs(np.full((len(ids), R), -1, np.int32), np.full(len(sizes), -1, np.int32))
+    graphs = LabelGraphs(np.full((len(ids), how.R), -1, np.int32), np.full(len(sizes), -1, np.int32))
+    done = 0
     for label in np.flatnonzero(sizes >= SMALL):
         pairs = slice(starts[label], starts[label + 1])
         part = vectors[ids[pairs]]
         part.flags.writeable = False
-        graph = vamana.build(part, R, L, alpha, seed, threads)
+        graph = vamana.build(part, how, threads, part_of(progress, done, len(ids)))
+        done += len(part)
         graphs.links[pairs] = graph.links
         graphs.medoids[label] = ids[pairs][graph.start[0]]
     small = np.flatnonzero((sizes > 0) & (sizes < SMALL))
-    order = insertion_order(postings, seed)
-    rule = RobustPrune(np.float32(alpha))
+    order = insertion_order(postings, how.seed)
+    rule = RobustPrune(np.float32(how.alpha))
     ends = np.cumsum(sizes[small])
     shares = np.linspace(0, sizes[small].sum(), threads + 1)[1:-1]
     edges = np.r_[0, np.searchsorted(ends, shares), len(small)]
     most = int(sizes[small].max(initial=1))
 
     def build_some(first: int, last: int) -> None:
-        scratch = Scratch.of(most, L, R, trail=MOST_CANDIDATES)
+        scratch = Scratch.of(most, how.L, how.R, trail=MOST_CANDIDATES)
         part = np.empty((most, vectors.shape[1]), np.float32)
         some = small[edges[first] : edges[last]]
-        _build_small(rule, vectors, starts, ids, order, some, part, scratch, Pool.of(R + 1), graphs)
+        _build_small(rule, vectors, starts, ids, order, some, part, scratch, Pool.of(how.R + 1), graphs)
 
     for_ranges(threads, threads, build_some)
+    if len(small):
+        progress(len(ids), len(ids))
     return graphs
 
 

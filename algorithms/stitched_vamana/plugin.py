@@ -30,6 +30,7 @@ from fannsbench.algorithm import Items, Metric
 from fannsbench.algorithms._filtered_diskann import FilteredDiskANN
 from fannsbench.algorithms._filtered_diskann.graph import Labelled
 from fannsbench.algorithms.stitched_vamana import index
+from fannsbench.algorithms.vamana.index import Parameters
 
 if TYPE_CHECKING:
     from fannsbench.dataset import Dataset, Workload
@@ -48,10 +49,8 @@ class StitchedVamana(FilteredDiskANN):
         entry: str,
     ) -> None:
         super().__init__(metric, seed)
-        self.R_small = R_small
-        self.L_small = L_small
+        self.small = Parameters(R_small, L_small, alpha, seed)
         self.R_stitched = R_stitched
-        self.alpha = alpha
         self.final_alpha = final_alpha
         self.entry = entry
 
@@ -66,12 +65,10 @@ class StitchedVamana(FilteredDiskANN):
             self.vectors,
             self.labels,
             self.postings,
-            self.R_small,
-            self.L_small,
+            self.small,
             self.R_stitched,
-            self.alpha,
             self.final_alpha,
             self.entry,
-            self.seed,
             threads,
+            self.progress,
         )

@@ -7,9 +7,9 @@ import numpy as np
 from fannsbench.algorithms.ung.navigating import Navigating, reversed_edges
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size, write_ids
-from fannsbench.kernels.search import Scratch, Table, Workspaces, begin, best_first, enter
+from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter
 from fannsbench.kernels.space import squared_distance
 
 SCANNED = 1000
@@ -51,22 +51,21 @@ def cross_edges(
         tasks = np.concatenate([tasks[part::threads] for part in range(threads)])  # as hard for each thread
         found = np.full((len(tasks), count), -1, np.int32)
 
-        def some(first: int, last: int) -> None:
-            with workspaces.one() as scratch:
-                _nearest_in_groups(
-                    Table(links),
-                    vectors,
-                    starts,
-                    entries,
-                    graph.groups,
-                    SCANNED,
-                    tasks[first:last],
-                    scratch,
-                    Pool.of(count),
-                    found[first:last],
-                )
+        def some(first: int, last: int, scratch: Scratch) -> None:
+            _nearest_in_groups(
+                Table(links),
+                vectors,
+                starts,
+                entries,
+                graph.groups,
+                SCANNED,
+                tasks[first:last],
+                scratch,
+                Pool.of(count),
+                found[first:last],
+            )
 
-        for_ranges(len(tasks), threads, some)
+        workspaces.for_ranges(len(tasks), threads, some)
         places, which = np.nonzero(found >= 0)
         return tasks[places, 0], found[places, which]
 

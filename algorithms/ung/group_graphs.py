@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, find_links, medoid
+from fannsbench.algorithm import Progress
+from fannsbench.algorithms.vamana.index import MOST_CANDIDATES, Parameters, find_links, medoid
 from fannsbench.kernels import jit
-from fannsbench.kernels.insert import insert, prefix_doubling
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.insert import insert, prefix_doubling, reported
+from fannsbench.kernels.parallel import Workspaces, for_ranges
 from fannsbench.kernels.prune import RobustPrune
 from fannsbench.kernels.reach import connect, reached_from
-from fannsbench.kernels.search import Scratch, Workspaces
+from fannsbench.kernels.search import Scratch
 from fannsbench.kernels.space import Halves
 
 
@@ -18,11 +19,9 @@ def link_groups(
     vectors: np.ndarray,
     halves: Halves,
     starts: np.ndarray,
-    R: int,  # noqa: N803
-    L: int,  # noqa: N803
-    alpha: float,
-    seed: int,
+    how: Parameters,
     threads: int,
+    progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Links (n, R) int32, -1 padded, of rows to rows of their group, and each group's entry (G,) int32.
 
@@ -30,7 +29,7 @@ def link_groups(
     a complete graph that is entered at its first row; a larger one is a graph as `vamana` builds it, entered
     at its medoid. Their batches are inserted together: first those of all groups, then the second ones, ...
     """
-    n = len(vectors)
+    n, (R, L, alpha, seed) = len(vectors), how  # noqa: N806
     links = np.full((n, R), -1, np.int32)
     entries = starts[:-1].astype(np.int32)
     sizes = np.diff(starts)
@@ -43,12 +42,15 @@ def link_groups(
     workspaces = Workspaces(lambda: Scratch.of(n, L, R, trail=MOST_CANDIDATES))
     entry_of = np.repeat(entries, sizes)
 
-    def find(rows: np.ndarray, chosen: np.ndarray) -> None:
-        with workspaces.one() as scratch:
-            find_links(links, entry_of[rows], rule, vectors, halves, rows, scratch, chosen)
+    def find(rows: np.ndarray, chosen: np.ndarray, scratch: Scratch) -> None:
+        find_links(links, entry_of[rows], rule, vectors, halves, rows, scratch, chosen)
 
-    for batch in _batches(starts, large, entries, seed):
-        insert(np.sort(batch), find, rule, vectors, links, threads)  # neighbours in memory, one after another
+    batches = _batches(starts, large, entries, seed)
+    done = n - sum(map(len, batches))
+    progress(done, n)
+    for batch in reported(batches, done, n, progress):
+        rows = np.sort(batch)  # neighbours in memory, one after another
+        insert(rows, find, rule, vectors, links, workspaces, threads)
     lost = np.flatnonzero(~reached_from(links, entries))
     for g in np.unique(np.searchsorted(starts, lost, side="right") - 1):
         part = slice(starts[g], starts[g + 1])

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms.ung.crossing import cross_edges
 from fannsbench.algorithms.ung.group_graphs import link_groups
 from fannsbench.algorithms.ung.labels import Groups, Trie, rows_below, trie
 from fannsbench.algorithms.ung.navigating import label_navigating_graph
+from fannsbench.algorithms.vamana.index import Parameters
+from fannsbench.kernels.insert import part_of
 from fannsbench.kernels.pool import Marks, mark
 from fannsbench.kernels.search import neighbours
 from fannsbench.kernels.space import halves_of
@@ -72,30 +75,25 @@ def _of_lists(graph: Lists, node: int, marks: Marks, fresh: np.ndarray) -> int:
 class Design(NamedTuple):
     """How an index is built."""
 
-    R: int  # most links within a group
-    L: int  # pool of searches for links
-    alpha: float
+    within: Parameters  # the graphs of groups, or of branches
     delta: int  # cross edges of a row, at most; 0: none at all, for equality
     rule2: str  # which pairs of groups get more: see `cross_edges`
     branch: int  # rows of the smallest branch that gets a graph of its own, in place of cross edges; 0: none
-    seed: int
 
 
-def build(vectors: np.ndarray, groups: Groups, design: Design, threads: int) -> Ung:
+def build(vectors: np.ndarray, groups: Groups, design: Design, threads: int, progress: Progress) -> Ung:
     """Of vectors (n, D) in the order of the groups' rows."""
     d, trie_ = design, trie(groups)
     none = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
     if d.branch:
-        return Ung(*groups, *trie_, *_branches(vectors, groups, trie_, d, threads))
-    links, entries = link_groups(
-        vectors, halves_of(vectors), groups.starts, d.R, d.L, d.alpha, d.seed, threads
-    )
+        return Ung(*groups, *trie_, *_branches(vectors, groups, trie_, d, threads, progress))
+    links, entries = link_groups(vectors, halves_of(vectors), groups.starts, d.within, threads, progress)
     rows, places = np.nonzero(links >= 0)
     into = links[rows, places]
     if d.delta:
         navigating = label_navigating_graph(groups, trie_, threads)
         sources, targets = cross_edges(
-            vectors, groups.starts, links, entries, navigating, d.delta, d.L, d.rule2, threads
+            vectors, groups.starts, links, entries, navigating, d.delta, d.within.L, d.rule2, threads
         )
         rows, into = np.r_[rows, sources], np.r_[into, targets]
     return Ung(*groups, *trie_, *_lists(len(vectors), rows, into), entries, *none)
@@ -107,13 +105,14 @@ def _lists(n: int, sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray
 
 
 def _branches(
-    vectors: np.ndarray, groups: Groups, trie_: Trie, design: Design, threads: int
+    vectors: np.ndarray, groups: Groups, trie_: Trie, design: Design, threads: int, progress: Progress
 ) -> tuple[np.ndarray, ...]:
     """A graph of all rows below each node of the trie that has as many as a branch needs, but for the root
     if there are labels."""
     first, last = rows_below(groups, trie_)
     nodes = np.flatnonzero(last - first >= design.branch)
     nodes = nodes[(nodes > 0) | (len(trie_.labels) == 1)]
+    total = int((last - first)[nodes].sum())
     halves = halves_of(vectors)
     degrees, links = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     entries, shifts, before = np.empty(len(nodes), np.int32), np.empty(len(nodes), np.int64), 0
@@ -122,7 +121,12 @@ def _branches(
         size = rows.stop - rows.start
         part = halves._replace(vectors=halves.vectors[rows])
         local, entry = link_groups(
-            vectors[rows], part, np.array([0, size]), design.R, design.L, design.alpha, design.seed, threads
+            vectors[rows],
+            part,
+            np.array([0, size]),
+            design.within,
+            threads,
+            part_of(progress, before, total),
         )
         degrees.append(np.count_nonzero(local >= 0, axis=1))
         links.append(local[local >= 0] + np.int32(rows.start))

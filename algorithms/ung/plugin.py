@@ -36,7 +36,6 @@ large nodes lie above it.
 
 from __future__ import annotations
 
-from copy import copy
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
@@ -49,6 +48,7 @@ from fannsbench.algorithms.ung import index, searching
 from fannsbench.algorithms.ung.index import Design, Ung
 from fannsbench.algorithms.ung.labels import first_labels, group, wanted_sets
 from fannsbench.algorithms.ung.searching import Approach, Work
+from fannsbench.algorithms.vamana.index import Parameters
 from fannsbench.attributes import Attributes, LabelSet
 from fannsbench.filters import BoundFilters, FilterKind
 from fannsbench.kernels.parallel import for_ranges
@@ -79,7 +79,7 @@ class UngAlgorithm(NativeAlgorithm):
         branch: int,
     ) -> None:
         super().__init__(metric, seed)
-        self.design = Design(R, L, alpha, delta, rule2, branch, seed)
+        self.design = Design(Parameters(R, L, alpha, seed), delta, rule2, branch)
 
     def build(self, items: Items, threads: int) -> None:
         started = perf_counter()
@@ -91,7 +91,7 @@ class UngAlgorithm(NativeAlgorithm):
     def build_graph(self, items: Items, threads: int) -> Ung:
         has_sets = any(isinstance(column, LabelSet) for column in items.attributes.values())
         design = self.design if has_sets else self.design._replace(delta=0, branch=0)
-        return index.build(self.vectors, self._groups, design, threads)
+        return index.build(self.vectors, self._groups, design, threads, self.progress)
 
     def load(self, folder: Path, items: Items) -> None:
         self.graph = Ung(*(np.load(folder / f"{name}.npy") for name in Ung._fields))
@@ -102,8 +102,7 @@ class UngAlgorithm(NativeAlgorithm):
         self._first_labels = first_labels(items.attributes)
 
     def configure(self, ef: int, sigma: int, scan: int) -> None:
-        super().configure()
-        self.ef = ef
+        super().configure(ef)
         self.scan = scan
         self.approach = Approach(sigma, scan * ef)
 
@@ -167,8 +166,9 @@ class UngAlgorithm(NativeAlgorithm):
             Attributes({"letters": letters}, 64),
         )
         for branch in {0, min(self.design.branch, 8)}:
-            small = copy(self)
-            small.design = self.design._replace(R=2, L=4, branch=branch)
+            small = self.copy_to_rehearse()
+            tight = self.design.within._replace(R=2, L=4)
+            small.design = self.design._replace(within=tight, branch=branch)
             small.build(items, 1)
         self.rehearse("'a' in letters", ef=2, sigma=2, scan=0)
 

@@ -6,21 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithm import Progress
 from fannsbench.algorithms._native.unfiltered import entry
 from fannsbench.kernels import jit, jit_reordering
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.insert import insert, prefix_doubling
+from fannsbench.kernels.insert import insert, prefix_doubling, reported
+from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.prune import RobustPrune, choose
 from fannsbench.kernels.reach import connect
-from fannsbench.kernels.search import (
-    Scratch,
-    Table,
-    Workspaces,
-    begin,
-    best_first,
-    enter,
-    rescore,
-)
+from fannsbench.kernels.search import Scratch, Table, begin, best_first, enter, rescore
 from fannsbench.kernels.space import Halves, as_half, halves_of
 
 MOST_CANDIDATES = 750
@@ -32,6 +26,15 @@ class Vamana(NamedTuple):
 
     links: np.ndarray  # (n, R) int32, -1 padded
     start: np.ndarray  # (1,) int32
+
+
+class Parameters(NamedTuple):
+    """How a graph is built."""
+
+    R: int  # most links of an item
+    L: int  # pool of the searches for links
+    alpha: float  # largest threshold of pruning
+    seed: int
 
 
 @jit_reordering
@@ -54,24 +57,23 @@ def medoid(vectors: np.ndarray) -> int:
     return nearest
 
 
-def build(vectors: np.ndarray, R: int, L: int, alpha: float, seed: int, threads: int) -> Vamana:  # noqa: N803
-    """Of vectors (n, D) in the space of `fannsbench.kernels.space`: degree R, pool L, in random order, the
-    medoid first."""
+def build(vectors: np.ndarray, how: Parameters, threads: int, progress: Progress) -> Vamana:
+    """Of vectors (n, D) in the space of `fannsbench.kernels.space`, in random order, the medoid first."""
     n, start = len(vectors), medoid(vectors)
-    order = np.random.default_rng([seed, n]).permutation(n).astype(np.int32)
+    order = np.random.default_rng([how.seed, n]).permutation(n).astype(np.int32)
     order = np.r_[np.int32(start), order[order != start]]
-    graph = Vamana(np.full((n, R), -1, np.int32), order[:1].copy())
-    rule, halves = RobustPrune(np.float32(alpha)), halves_of(vectors)
-    workspaces = Workspaces(lambda: Scratch.of(n, L, R, trail=MOST_CANDIDATES))
+    graph = Vamana(np.full((n, how.R), -1, np.int32), order[:1].copy())
+    rule, halves = RobustPrune(np.float32(how.alpha)), halves_of(vectors)
+    workspaces = Workspaces(lambda: Scratch.of(n, how.L, how.R, trail=MOST_CANDIDATES))
 
-    def find(items: np.ndarray, chosen: np.ndarray) -> None:
-        with workspaces.one() as scratch:
-            entries = np.full(len(items), start, np.int32)
-            find_links(graph.links, entries, rule, vectors, halves, items, scratch, chosen)
+    def find(items: np.ndarray, chosen: np.ndarray, scratch: Scratch) -> None:
+        entries = np.full(len(items), start, np.int32)
+        find_links(graph.links, entries, rule, vectors, halves, items, scratch, chosen)
 
-    for batch in prefix_doubling(1, n, n):
-        insert(np.sort(order[batch.start : batch.stop]), find, rule, vectors, graph.links, threads)
-    connect(graph.links, vectors, start, L)
+    for batch in reported(prefix_doubling(1, n, n), 1, n, progress):
+        items = np.sort(order[batch.start : batch.stop])
+        insert(items, find, rule, vectors, graph.links, workspaces, threads)
+    connect(graph.links, vectors, start, how.L)
     return graph
 
 

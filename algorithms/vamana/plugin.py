@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from fannsbench.algorithm import Items, Metric
 from fannsbench.algorithms._native.unfiltered import UnfilteredGraph
 from fannsbench.algorithms.vamana import index
-from fannsbench.algorithms.vamana.index import Vamana
+from fannsbench.algorithms.vamana.index import Parameters, Vamana
 
 
 class VamanaAlgorithm(UnfilteredGraph):
@@ -30,9 +30,7 @@ class VamanaAlgorithm(UnfilteredGraph):
 
     def __init__(self, metric: Metric, seed: int, R: int, L: int, alpha: float) -> None:  # noqa: N803
         super().__init__(metric, seed)
-        self.R = R
-        self.L = L
-        self.alpha = alpha
+        self.how = Parameters(R, L, alpha, seed)
 
     def build_graph(self, items: Items, threads: int) -> Vamana:
-        return index.build(self.vectors, self.R, self.L, self.alpha, self.seed, threads)
+        return index.build(self.vectors, self.how, threads, self.progress)

@@ -7,21 +7,22 @@ in size, so that the first items find one another (ParlayANN, Manohar et al., PP
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.parallel import for_ranges
+from fannsbench.kernels.parallel import Workspaces, for_ranges
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose
-from fannsbench.kernels.search import Workspaces
 from fannsbench.kernels.space import squared_distance
 
 LARGEST_BATCH = 0.02
 """As a share of all items (ParlayANN)."""
+
+_Batch = TypeVar("_Batch", bound=Sized)
 
 
 def prefix_doubling(first: int, last: int, n: int, largest: int | None = None) -> Iterator[range]:
@@ -34,19 +35,40 @@ def prefix_doubling(first: int, last: int, n: int, largest: int | None = None) -
         first = batch.stop
 
 
+def reported(
+    batches: Iterable[_Batch], done: int, total: int, progress: Callable[[int, int], None]
+) -> Iterator[_Batch]:
+    """The batches; whenever one has been inserted, progress(done, total) is told how many items are, of which
+    the first `done` were before."""
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        progress(done, total)
+
+
+def part_of(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    """The progress of a part of `total` items, to be inserted when `before` of them are."""
+    return lambda done, _: progress(before + done, total)
+
+
 def insert(
     items: np.ndarray,
-    find: Callable[[np.ndarray, np.ndarray], None],
+    find: Callable[[np.ndarray, np.ndarray, Any], None],
     rule: Any,
     vectors: np.ndarray,
     links: np.ndarray,
+    workspaces: Workspaces,
     threads: int,
 ) -> None:
     """A batch of items (b,) int32 that have no links yet, into links (n, degree) int32, -1 padded.
-    find(some, chosen) chooses the neighbours of some of the items among those that are linked: chosen
-    (s, degree), -1 padded. It is called by several threads at once."""
+    find(some, chosen, scratch) chooses the neighbours of some of the items among those that are linked:
+    chosen (s, degree), -1 padded. It is called by several threads at once, each with scratch of its own."""
     chosen = np.full((len(items), links.shape[1]), -1, np.int32)
-    for_ranges(len(items), threads, lambda first, last: find(items[first:last], chosen[first:last]))
+    workspaces.for_ranges(
+        len(items),
+        threads,
+        lambda first, last, scratch: find(items[first:last], chosen[first:last], scratch),
+    )
     links[items] = chosen
     link_back(rule, vectors, links, items, chosen, threads)
 
@@ -66,13 +88,13 @@ def link_back(
     into, edges, back = by_target(sources, chosen)
     most = links.shape[1] + int(np.diff(edges).max(initial=0))
     places = into.astype(np.int64) if rows is None else rows[into].astype(np.int64)
-    workspaces = Workspaces(lambda: Pool.of(most))
-
-    def link(first: int, last: int) -> None:
-        with workspaces.one() as pool:
-            _link_back(rule, vectors, links, into, places, edges, back, first, last, pool)
-
-    for_ranges(len(into), threads, link)
+    for_ranges(
+        len(into),
+        threads,
+        lambda first, last: _link_back(
+            rule, vectors, links, into, places, edges, back, first, last, Pool.of(most)
+        ),
+    )
 
 
 def by_target(sources: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 
 def for_ranges(count: int, threads: int, work: Callable[[int, int], object]) -> None:
@@ -17,3 +18,24 @@ def for_ranges(count: int, threads: int, work: Callable[[int, int], object]) -> 
     with ThreadPoolExecutor(parts) as pool:
         for future in [pool.submit(work, a, b) for a, b in pairwise(edges)]:
             future.result()
+
+
+class Workspaces:
+    """Scratch that outlives a call: one for each thread that works at the same time."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._idle: list[Any] = []
+
+    def for_ranges(self, count: int, threads: int, work: Callable[[int, int, Any], object]) -> None:
+        """As the function, work(first, last, scratch); the scratch is nobody else's meanwhile."""
+
+        def part(first: int, last: int) -> None:
+            try:
+                scratch = self._idle.pop()
+            except IndexError:
+                scratch = self._make()
+            work(first, last, scratch)
+            self._idle.append(scratch)
+
+        for_ranges(count, threads, part)

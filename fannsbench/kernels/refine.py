@@ -25,6 +25,7 @@ from fannsbench.kernels.ascending import keep_nearest, keep_smallest
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.distance import COSINE, EUCLIDEAN, distance
 from fannsbench.kernels.exact import SHARED_BY, TILE_BYTES, frozen
+from fannsbench.kernels.parallel import for_ranges
 from fannsbench.kernels.quantised import LARGEST, TAIL, UNIT, Quantised, base, centred, error, scale
 from fannsbench.kernels.space import prefetch
 
@@ -60,15 +61,24 @@ def search(
     starts: np.ndarray,
     stops: np.ndarray,
     ids: np.ndarray,
+    threads: int,
 ) -> tuple[np.ndarray, int]:
     """The k nearest of its own items ids[starts[j]:stops[j]] (ascending int32) for each of queries (q, d)
     float32: (q, k) int32 ids, nearest first, of equal distances the lower id, padded with -1; and how many
     float64 distances were computed."""
-    found = _begin(items, frozen(queries), k)
+    nearest, ranked = np.empty((len(queries), k), np.int32), np.empty(len(queries), np.int64)
     n, width = items.codes.shape
-    shared = int((stops - starts).sum()) >= SHARED_BY * n
-    _scan(items, frozen(queries), starts, stops, ids, max(1, TILE_BYTES // width) if shared else n, found)
-    return found.ids, int(found.ranked.sum())
+
+    def some(first: int, last: int) -> None:
+        rows = slice(first, last)
+        asked, begins, ends = frozen(queries[rows]), starts[rows], stops[rows]
+        shared = int((ends - begins).sum()) >= SHARED_BY * n
+        found = _begin(items, asked, k)
+        _scan(items, asked, begins, ends, ids, max(1, TILE_BYTES // width) if shared else n, found)
+        nearest[rows], ranked[rows] = found.ids, found.ranked
+
+    for_ranges(len(queries), threads, some)
+    return nearest, int(ranked.sum())
 
 
 @jit

@@ -7,8 +7,6 @@ item is walked, matching or not, `best_first_matching` keeps the matches apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,21 +73,6 @@ def with_places(s: Scratch, places: int) -> Scratch:
     """The same, with a pool of so many of its places."""
     pool = Pool(s.pool.distances[:places], s.pool.ids[:places], s.pool.state, s.pool.limit)
     return Scratch(s.marks, pool, s.trail, s.fresh, s.frontier)
-
-
-class Workspaces:
-    """Scratch that outlives a call: one for each search that runs at the same time."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._idle: list[Any] = []
-
-    @contextmanager
-    def one(self) -> Iterator[Any]:
-        """Nobody else's while it is open."""
-        scratch = self._idle.pop() if self._idle else self._make()
-        yield scratch
-        self._idle.append(scratch)
 
 
 @by_type

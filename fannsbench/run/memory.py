@@ -1,11 +1,12 @@
-"""Memory of this process and its children (a plugin may start a server, or fork): peaks by phase, and what the
-index itself added.
+"""Memory of this process and its children (a plugin may start a server, or fork): peaks by phase, and what
+the index itself added.
 
 Pages that several processes share count once: what a process holds is its proportional set size, in which a
-page that m processes share is a part in m (proc(5), smaps_rollup). Linux tells each process's peak of resident
-memory exactly and can reset it, but no peak of the proportional size; so the peak of a process is that of its
-resident size, less what it shares with others when the phase ends. For all of them together that is an upper
-bound where peaks come at different times. Where the system does not tell, the resident size must do.
+page that m processes share is a part in m (proc(5), smaps_rollup). Linux tells each process's peak of
+resident memory exactly and can reset it, but no peak of the proportional size; so the peak of a process is
+that of its resident size, less what it shares with others when the phase ends. For all of them together that
+is an upper bound where peaks come at different times. Where the system does not tell, the resident size must
+do.
 """
 
 from __future__ import annotations

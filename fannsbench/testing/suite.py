@@ -19,7 +19,7 @@ from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import UNFILTERED
 from fannsbench.errors import PluginError, UserError, one_line
 from fannsbench.metric import Metric
-from fannsbench.parameters import Parameter, Settings
+from fannsbench.parameters import Parameter, Settings, Value, defaults
 from fannsbench.registry import Plugin
 from fannsbench.run import threads, timing
 from fannsbench.testing.world import EVERYTHING, KINDS, NOTHING, NUM_ITEMS, Task, World
@@ -70,6 +70,7 @@ class _Suite:
     def __init__(
         self, plugin: Plugin, algorithm_class: type[Algorithm], folder: Path, opened: ExitStack
     ) -> None:
+        self.plugin = plugin
         self.declaration = plugin.declaration
         self.algorithm_class = algorithm_class
         self.folder = folder
@@ -194,7 +195,7 @@ class _Suite:
     def bad_parameters(self) -> str:
         unknown = {"no_such_parameter_": 1}
         algorithm, _ = self.example()
-        search = {**_defaults(self.declaration.search), **unknown}
+        search = defaults(self.declaration.search) | unknown
         assert _refuses(self.new, self.world(), **unknown), "__init__ takes a parameter that does not exist"
         assert _refuses(algorithm.configure, **search), "configure takes a parameter that does not exist"
         for name, parameter in {**self.declaration.build, **self.declaration.search}.items():
@@ -244,14 +245,14 @@ class _Suite:
         name = next((name for name in reversed(KINDS) if name in names), names[0])
         return self.built(world, name), world.tasks[name]
 
-    def built(self, world: World, name: str, **build: object) -> Algorithm:
+    def built(self, world: World, name: str, **build: Value) -> Algorithm:
         algorithm = self.new(world, **build)
         algorithm.warm_up()
         algorithm.build(world.tasks[name].items, 1)
         return algorithm
 
-    def new(self, world: World, **build: object) -> Algorithm:
-        return self.algorithm_class(world.dataset.metric, 0, **{**_defaults(self.declaration.build), **build})
+    def new(self, world: World, **build: Value) -> Algorithm:
+        return self.plugin.create(world.dataset.metric, 0, **build)
 
     def served(self, world: World) -> list[str]:
         return [name for name in world.tasks if self.skipped(world, name) is None]
@@ -289,10 +290,6 @@ def _search(algorithm: Algorithm, task: Task, which: np.ndarray) -> np.ndarray:
 
 def _differing(one: np.ndarray, other: np.ndarray) -> int:
     return int((one != other).any(axis=1).sum())
-
-
-def _defaults(declared: dict[str, Parameter]) -> Settings:
-    return {name: parameter.default for name, parameter in declared.items()}
 
 
 def _one_by_one(declared: dict[str, Parameter]) -> Iterator[Settings]:
