@@ -57,7 +57,7 @@ def usable_cores() -> list[int]:
 
 def usable_memory() -> int:
     """Bytes of memory of the machine, or of the container if it gives less."""
-    return min(psutil.virtual_memory().total, *memory_limits())
+    return min([psutil.virtual_memory().total, *memory_limits()])
 
 
 def memory_limits(root: Path = _ROOT) -> list[int]:

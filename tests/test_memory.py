@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
+import pytest
 
 from fannsbench.run import memory
 
@@ -58,3 +59,41 @@ def test_memory_of_children_counts_until_they_end() -> None:
     assert memory.peak_bytes() - peak > 100 * MIB
     child.communicate(b"\n")
     assert memory.anonymous_bytes() - anonymous < SLACK
+
+
+FORKING = f"""
+import os, sys
+import numpy as np
+import pytest
+from fannsbench.run import memory
+from multiprocessing import get_context
+
+def hold(own, ready, over):
+    mine = np.ones(own * {MIB} // 8)
+    ready.set()
+    over.wait()
+    assert mine[0] == 1
+
+if __name__ == "__main__":
+    own = int(sys.argv[1])
+    before, _ = memory.anonymous_bytes(), memory.reset_peak()
+    first = memory.peak_bytes()
+    shared = np.ones(200 * {MIB} // 8)
+    context = get_context("fork")
+    over = context.Event()
+    for _ in range(3):
+        ready = context.Event()
+        context.Process(target=hold, args=(own, ready, over), daemon=True).start()
+        ready.wait()
+    print(memory.anonymous_bytes() - before, memory.peak_bytes() - first, shared[0])
+    over.set()
+"""
+
+
+@pytest.mark.parametrize("own", [0, 50])
+def test_what_forks_share_counts_once(own: int) -> None:
+    run = [sys.executable, "-c", FORKING, str(own)]
+    added, peak, _ = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    expected = (200 + 3 * own) * MIB
+    assert abs(int(added) - expected) < SLACK
+    assert abs(int(peak) - expected) < 2 * SLACK

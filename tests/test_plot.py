@@ -109,6 +109,7 @@ def table(algorithms, workloads=("em",), machines=("ryzen",), builds=2, datasets
                         "index_memory_bytes": 1.1 * size,
                         "peak_build_bytes": 1.5 * size,
                         "peak_search_bytes": 1.2 * size + 1e6 * step,
+                        "memory": "proportional",
                         "distances_per_query": None,
                         "duplicates": 0,
                         "violations": 0,
@@ -803,3 +804,13 @@ def test_the_command_offers_near_names_and_draws_nothing(results):
 def test_the_command_says_that_there_are_no_results(tmp_path):
     with pytest.raises(UserError, match="there are no results"):
         command(tmp_path)
+
+
+def test_memory_that_was_not_counted_alike_is_told():
+    rows = table(["hnsw", "annoy"])
+    told = "older results count memory that processes share once for each"
+    assert told not in note_of(plot.figure(rows, y="peak_build_bytes"))
+    rows.loc[rows["algorithm"] == "hnsw", "memory"] = "resident"
+    assert told in note_of(plot.figure(rows, y="peak_build_bytes"))
+    assert told in note_of(plot.figure(rows, x="recall", y="peak_search_bytes"))
+    assert told not in note_of(plot.figure(rows))

@@ -240,3 +240,15 @@ while True:
         assert files
         for path in files:
             assert len(store.read(path).runs) == 2
+
+
+def test_a_file_of_the_first_schema_is_read_as_it_counted_memory(tmp_path: Path) -> None:
+    identity = IDENTITY | {"schema": "fannsbench-result/1"}
+    path = tmp_path / f"{store.key_of(identity)}.h5"
+    store.write(path, result(identity=identity))
+    assert store.read(path).memory == "proportional"
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = "fannsbench-result/1"
+    assert store.read(path).memory == "resident"
+    assert store.read(path).peak_search_bytes == 4000
+    assert store.stored(path) == ("ok", 2)

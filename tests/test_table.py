@@ -9,6 +9,7 @@ import sqlite3
 import statistics
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -331,3 +332,13 @@ def test_of_two_versions_of_an_algorithm_the_later_measured_counts(sample: Sampl
     (kept,) = rows[(rows.status == "ok") & (rows.build == "M=16")].path
     assert kept == str(sample.written[2])
     assert set(rows[rows.status == "stale"].reason) == {"a later version of the algorithm has been measured"}
+
+
+def test_memory_that_was_counted_otherwise_is_told_until_it_is_measured_again(sample: Sample) -> None:
+    old = sample.write(schema="fannsbench-result/1", source="0", created="2025-01-01T00:00:00+00:00")
+    with h5py.File(old, "r+") as file:
+        file.attrs["schema"] = "fannsbench-result/1"
+    assert table.load(sample.results).memory.tolist() == ["resident"]
+    sample.write(created="2025-01-02T00:00:00+00:00")
+    rows = table.load(sample.results)
+    assert dict(zip(rows.memory, rows.status, strict=True)) == {"resident": "stale", "proportional": "ok"}

@@ -12,7 +12,7 @@ from fannsbench.plot.columns import Column, axis_label, describe, scale
 from fannsbench.plot.curves import curves, variants
 from fannsbench.plot.frame import Frame, Layout, text_width
 from fannsbench.plot.labels import LINE, name_rows
-from fannsbench.plot.rows import footnote, measured
+from fannsbench.plot.rows import footnote, measured, memory_notes
 from fannsbench.plot.style import GREY, SMALL, Look
 
 _ROW = 1.5 * LINE
@@ -39,7 +39,7 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look], y: str) -> Figure:
         left=max(text_width(text, SMALL) for text in order) + 0.1,
     )
     over = "median and range over the workloads" if (bars["low"] < bars["high"]).any() else ""
-    notes = footnote(rows, drawn, over, of_search=False)
+    notes = footnote(rows, drawn, over, *memory_notes(drawn, y), of_search=False)
     frame = Frame(layout, datasets if len(datasets) > 1 else [""], axis_label(column, drawn[y]), [""], notes)
     for axes, dataset in zip(frame.axes, datasets, strict=True):
         _scale(axes, column, bars, layout.width)

@@ -28,6 +28,7 @@ BUILD_FIGURES = (
     "peak_search_bytes",
 )
 """Columns that say something of an algorithm rather than of a search setting: drawn as bars."""
+MEMORY_FIGURES = BUILD_FIGURES[-3:]
 
 _LABELS = {
     "qps": "Queries per second",

@@ -13,7 +13,7 @@ from fannsbench.plot.columns import Column, axis_label, describe, scale
 from fannsbench.plot.curves import Curve, curves, legend_entries, variants
 from fannsbench.plot.frame import Frame
 from fannsbench.plot.labels import GRID_MARKER, Drawn, arrange, name_curves
-from fannsbench.plot.rows import footnote, measured, panels
+from fannsbench.plot.rows import footnote, measured, memory_notes, panels
 from fannsbench.plot.style import MARKER_POINTS, Look
 from fannsbench.results.pareto import front
 
@@ -46,7 +46,7 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look], x: str, y: str, error
         [panel.title for panel in shown],
         axis_label(across, drawn[x]),
         [axis_label(up, drawn[y])],
-        footnote(rows, drawn, of=_statistic(up, error_bars)),
+        footnote(rows, drawn, *memory_notes(drawn, x, y), of=_statistic(up, error_bars)),
     )
     points = _BARRED if error_bars else MARKER_POINTS if len(shown) == 1 else GRID_MARKER
     for axes, panel in zip(frame.axes, content, strict=True):

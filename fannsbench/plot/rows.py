@@ -10,7 +10,7 @@ import pandas as pd
 
 from fannsbench.errors import UnknownNameError, UserError
 from fannsbench.filters import FilterKind
-from fannsbench.plot.columns import percent
+from fannsbench.plot.columns import MEMORY_FIGURES, percent
 from fannsbench.plot.curves import counted, variants
 from fannsbench.plot.style import ordered
 
@@ -144,6 +144,14 @@ def footnote(
         warning = f"{machines} machines, whose figures do not compare: " if machines > 1 else ""
         lines.append(warning + "; ".join(variant.text for variant in several))
     return lines + [f"{what}: {names}" for what, names in _missing(rows).items()]
+
+
+def memory_notes(drawn: pd.DataFrame, *columns: str) -> list[str]:
+    """A warning where one of the columns shown is of memory, which was not counted alike everywhere."""
+    of_memory = any(column in MEMORY_FIGURES for column in columns)
+    if not of_memory or drawn["memory"].nunique() < 2:
+        return []
+    return ["older results count memory that processes share once for each"]
 
 
 def _missing(rows: pd.DataFrame) -> dict[str, str]:

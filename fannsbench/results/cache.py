@@ -14,7 +14,7 @@ from typing import Any
 Row = dict[str, Any]
 
 _CACHE = ".table.sqlite"
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 """Goes up whenever rows are computed differently."""
 _CACHE_SCHEMA = f"""
     BEGIN IMMEDIATE;

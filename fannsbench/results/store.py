@@ -1,6 +1,6 @@
 """Result files, `<results>/<machine>/<data set>/<workload>/<algorithm>/<key>.h5`.
 
-Root attributes: schema (`fannsbench-result/1`), key, identity (JSON: all that the key is the hash of),
+Root attributes: schema (`fannsbench-result/2`), key, identity (JSON: all that the key is the hash of),
 status ("ok" or "failed"), reason, stderr, dataset_path, machine (JSON), created (ISO 8601, UTC),
 peak_search_bytes, threads_seen, call_s, and of the build: build_s, preprocess_s, index_bytes,
 index_memory_bytes, peak_build_bytes.
@@ -9,6 +9,9 @@ index_memory_bytes, peak_build_bytes.
     /select_seconds (r,)  /search_seconds (r,)               one call for all queries, filter step apart
     /latency_seconds (r, l)                                  one query a call, first l queries
     /distances (r,)                                          distance computations, NaN where not counted
+
+Memory figures are proportional set sizes, in which a page that m processes share is a part in m of each.
+Files of the schema `fannsbench-result/1`, which are read too, hold resident sizes, that count it m times.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from fannsbench import folders
 from fannsbench.errors import UserError
 from fannsbench.parameters import Settings
 
-SCHEMA = "fannsbench-result/1"
+SCHEMA = "fannsbench-result/2"
+MEMORY_OF = {SCHEMA: "proportional", "fannsbench-result/1": "resident"}
+"""How memory was counted, by schema; those that can be read."""
 _STDERR_KEPT = 4000
 _NAMELESS = "%"
 _NEEDED = {
@@ -74,6 +79,8 @@ class Result:
     created: str = ""
     build: BuildFigures | None = None
     peak_search_bytes: int = 0
+    memory: str = MEMORY_OF[SCHEMA]
+    """How it was counted: "proportional" or "resident"."""
     threads_seen: int = 0
     """The most threads of the worker that were seen at work while searching; 0 where that cannot be told."""
     call_s: float = 0.0
@@ -167,8 +174,8 @@ def read(path: Path) -> Result:
     """Raises UserError naming the file if it is no sound result file."""
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise UserError(f"{path}: schema {file.attrs.get('schema')!r}; this version reads {SCHEMA!r}")
+            if (schema := file.attrs.get("schema")) not in MEMORY_OF:
+                raise UserError(f"{path}: schema {schema!r}; this version reads {' and '.join(MEMORY_OF)}")
             return _read(file)
     except (OSError, RuntimeError, KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
@@ -210,6 +217,7 @@ def _read(file: h5py.File) -> Result:
         ]
     return Result(
         identity=identity,
+        memory=MEMORY_OF[attrs["schema"]],
         status=str(attrs["status"]),
         reason=str(attrs["reason"]),
         stderr=str(attrs["stderr"]),

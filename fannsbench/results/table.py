@@ -22,7 +22,7 @@ COLUMNS = (
     "machine", "dataset", "workload", "filter_kind", "algorithm", "build", "search", "k", "threads", "mode",
     "recall", "qps", "qps_search", "qps_mean", "qps_std", "repetitions",
     "p50_ms", "p95_ms", "p99_ms", "max_ms", "build_s", "preprocess_s", "index_bytes", "index_memory_bytes",
-    "peak_build_bytes", "peak_search_bytes", "distances_per_query", "duplicates", "violations",
+    "peak_build_bytes", "peak_search_bytes", "memory", "distances_per_query", "duplicates", "violations",
     "selectivity", "unmatched_queries", "queries", "threads_seen", "call_ms", "status", "reason", "path",
 )  # fmt: skip
 _COUNTS = (
@@ -33,8 +33,8 @@ _MEASURES = (
     "recall", "qps", "qps_search", "qps_mean", "qps_std", "p50_ms", "p95_ms", "p99_ms", "max_ms", "build_s",
     "preprocess_s", "distances_per_query", "selectivity", "call_ms",
 )  # fmt: skip
-_VERSION = ("source", "libraries")
-"""What of an identity tells versions of one algorithm apart."""
+_VERSION = ("source", "libraries", "schema")
+"""What of an identity tells versions of one algorithm, and of how it is measured, apart."""
 UNJUDGED = "the data set is not here, so recall is unknown"
 
 
@@ -105,6 +105,7 @@ def _row_of(path: Path, result: Result) -> Row:
         "reason": result.reason,
         "threads_seen": result.threads_seen,
         "peak_search_bytes": result.peak_search_bytes or None,
+        "memory": result.memory,
         "call_ms": result.call_s * 1e3,
         "repetitions": len(result.runs),
         "path": str(path),
