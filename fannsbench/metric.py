@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import numpy as np
+
+_SPELLINGS = {
+    "euclidean": ("euclidean", "l2", "squaredeuclidean", "euclideansquared", "sqeuclidean", "l2squared"),
+    "cosine": ("cosine", "cosinesimilarity", "cosinedistance", "angular", "normalized", "normalised"),
+    "inner_product": ("innerproduct", "ip", "dot", "dotproduct", "mips", "maxinnerproduct"),
+}
+"""What files of others call a metric, without capitals and what is no letter or digit. Squared distances rank
+as those that are not; VIBE's `normalized` are vectors of length one."""
 
 
 class Metric(StrEnum):
@@ -13,6 +22,12 @@ class Metric(StrEnum):
     EUCLIDEAN = "euclidean"
     COSINE = "cosine"
     INNER_PRODUCT = "inner_product"
+
+
+def metric_of(spelling: str) -> Metric | None:
+    """The metric that is called so, in whatever spelling; None if none is."""
+    plain = re.sub(r"[^a-z0-9]", "", spelling.lower())
+    return next((Metric(name) for name, known in _SPELLINGS.items() if plain in known), None)
 
 
 def distances(metric: Metric, queries: np.ndarray, items: np.ndarray) -> np.ndarray:

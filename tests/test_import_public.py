@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 
+from fannsbench.algorithm import Metric
 from fannsbench.data.draft import write
 from fannsbench.data.importers import ann_benchmarks, arxiv, big_ann, vecs
 from fannsbench.dataset import Dataset
@@ -163,6 +164,63 @@ def test_ann_benchmarks_there_and_back(tmp_path, numbers):
         assert ours.attrs["distance"] == "euclidean"
         for key in ("train", "test", "neighbors", "distances"):
             np.testing.assert_array_equal(ours[key], theirs[key])
+
+
+@pytest.mark.parametrize(
+    ("spelling", "metric"),
+    [
+        ("l2", "euclidean"), ("L2", "euclidean"), ("Squared Euclidean", "euclidean"), ("Angular", "cosine"),
+        ("Cosine-Similarity", "cosine"), ("dot", "inner_product"), ("Dot-Product", "inner_product"),
+        ("InnerProduct", "inner_product"), ("MIPS", "inner_product"), ("IP", "inner_product"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("change", ["as ours", "squared", "negated"])
+def test_a_metric_is_known_in_any_spelling_and_distances_in_any_form(
+    tmp_path, numbers, spelling, metric, change
+):
+    _, items, queries = numbers
+    ids, distances = reference.brute_force(items, queries, K, metric)
+    applies = {"as ours": True, "squared": metric == "euclidean", "negated": metric == "inner_product"}
+    theirs = {"as ours": distances, "squared": distances**2, "negated": -distances}
+    if not applies[change]:
+        return
+    with h5py.File(tmp_path / "s.hdf5", "w") as file:
+        file.attrs["distance"] = spelling
+        file["train"], file["test"] = items.astype("f4"), queries.astype("f4")
+        file["neighbors"], file["distances"] = ids.astype("i4"), theirs[change].astype("f4")
+    with Dataset.open(tmp_path / "s.hdf5") as as_it_is:
+        assert as_it_is.metric == metric
+        np.testing.assert_allclose(as_it_is.workload("none").distances, distances, rtol=1e-4, atol=1e-4)
+    with opened(ann_benchmarks.read(tmp_path / "s.hdf5"), tmp_path / "x.h5") as dataset:
+        assert dataset.metric == metric
+        np.testing.assert_array_equal(dataset.workload("none").neighbors, ids)
+        np.testing.assert_allclose(dataset.workload("none").distances, distances, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("left_out", [["neighbors"], ["distances"], ["neighbors", "distances"]])
+def test_truth_that_is_missing_is_computed(tmp_path, numbers, left_out):
+    _, items, queries = numbers
+    source = write_ann_benchmarks(tmp_path / "s.hdf5", items, queries, "l2")
+    with h5py.File(source, "r+") as file:
+        for part in left_out:
+            del file[part]
+    with Dataset.open(source) as as_it_is, pytest.raises(DatasetError, match="import ann-benchmarks"):
+        as_it_is.workload("none")
+    with opened(ann_benchmarks.read(source), tmp_path / "x.h5") as dataset:
+        check(dataset, items, queries, None, "none")
+
+
+def test_a_metric_that_is_given_overrides_and_must_fit_the_neighbors(tmp_path, numbers):
+    _, items, queries = numbers
+    for distance in ("angular", "hyperbolic", ""):
+        source = write_ann_benchmarks(tmp_path / "s.hdf5", items, queries, distance)
+        with opened(ann_benchmarks.read(source, Metric.EUCLIDEAN), tmp_path / "x.h5") as dataset:
+            assert dataset.metric == "euclidean"
+        if distance != "angular":
+            with pytest.raises(DatasetError, match=r"--metric euclidean\|cosine\|inner_product"):
+                opened(ann_benchmarks.read(source), tmp_path / "y.h5")
+        with pytest.raises(DatasetError, match="not in order of inner_product distance; name the metric"):
+            opened(ann_benchmarks.read(source, Metric.INNER_PRODUCT), tmp_path / "y.h5")
 
 
 def test_sets_of_ann_benchmarks_are_refused(tmp_path, numbers):

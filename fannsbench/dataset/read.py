@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -20,22 +20,19 @@ from fannsbench.attributes import Attributes, Category, Column, LabelSet, Number
 from fannsbench.dataset.items import Items
 from fannsbench.errors import DatasetError, FilterError, UnknownNameError, one_line
 from fannsbench.filters import BoundFilters, Filter, FilterKind
-from fannsbench.metric import Metric
+from fannsbench.metric import Metric, distances, metric_of
 from fannsbench.vectors import blocks, not_finite
 
 SCHEMA = "fannsbench/1"
 UNFILTERED = "none"
 """The name of the workload that every data set has."""
 
-_METRICS = {
-    "euclidean": Metric.EUCLIDEAN,
-    "angular": Metric.COSINE,
-    "cosine": Metric.COSINE,
-    "normalized": Metric.COSINE,  # VIBE's, of vectors of length one
-    "ip": Metric.INNER_PRODUCT,
-    "inner_product": Metric.INNER_PRODUCT,
-}
 _OF_NO_VECTORS = {"hamming": "bits", "jaccard": "sets"}
+_IMPORT = "bring it in by `fannsbench datasets import ann-benchmarks`"
+_SAMPLED = 10
+"""Queries that tell how the distances of another benchmark's file are written."""
+_ALIKE = 1e-3
+"""Relative; such distances may have been computed in float32, by a formula that cancels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,21 +66,13 @@ class Workload:
 class Dataset:
     """An open data set file. Reading a part raises DatasetError where it is damaged or inconsistent."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, metric: Metric | None = None) -> None:
         self.path = path
         self._file = file
         with self._reading():
             if (schema := self.about("schema") or SCHEMA) != SCHEMA:  # ann-benchmarks' files name none
                 raise DatasetError(f"schema {schema!r}; this version reads {SCHEMA!r}")
-            distance = self.about("distance")
-            if distance in _OF_NO_VECTORS:
-                raise DatasetError(
-                    f"distance {distance!r} is between {_OF_NO_VECTORS[distance]}; algorithms here compare "
-                    f"vectors, by {', '.join(Metric)}"
-                )
-            if distance not in _METRICS:
-                raise DatasetError(f"distance {distance!r}; it must be one of {', '.join(_METRICS)}")
-            self.metric = _METRICS[distance]
+            self.metric = metric or self._named_metric()
             self.name = self.about("name") or path.stem
             self.vectors = _matrix(file, "train")
             """The items' vectors, (n, d) of a float dtype, int8 or uint8, still on disk."""
@@ -91,9 +80,25 @@ class Dataset:
             if self._test.shape[1] != self.dimension:
                 raise DatasetError(f"/test has {self._test.shape[1]} dimensions and /train {self.dimension}")
 
+    def _named_metric(self) -> Metric:
+        distance = self.about("distance")
+        if distance in _OF_NO_VECTORS:
+            raise DatasetError(
+                f"distance {distance!r} is between {_OF_NO_VECTORS[distance]}; algorithms here compare "
+                f"vectors, by {', '.join(Metric)}"
+            )
+        metric = metric_of(distance)
+        if metric is None and self.about("schema"):
+            raise DatasetError(f"distance {distance!r}; it must be one of {', '.join(Metric)}")
+        if metric is None:
+            named = f"distance {distance!r} is not known" if distance else "it names no distance"
+            raise DatasetError(f"{named}; {_IMPORT} with --metric {'|'.join(Metric)}")
+        return metric
+
     @classmethod
-    def open(cls, path: Path | str) -> Dataset:
-        """Raises DatasetError if there is no such file, or it is not a sound data set."""
+    def open(cls, path: Path | str, metric: Metric | None = None) -> Dataset:
+        """`metric` overrides what the file says. Raises DatasetError if there is no such file, or it is not a
+        sound data set."""
         path = Path(path)
         try:
             file = h5py.File(path, "r")
@@ -106,7 +111,7 @@ class Dataset:
                 f"{path} is no readable HDF5 file (truncated or foreign): {one_line(error)}"
             ) from None
         try:
-            return cls(path, file)
+            return cls(path, file, metric)
         except BaseException:
             file.close()
             raise
@@ -185,7 +190,7 @@ class Dataset:
         """Raises UnknownNameError, or DatasetError if its parts do not fit together."""
         with self._reading():
             if name == UNFILTERED:
-                return self._workload(name, self._file, None, {}, np.full(self.num_queries, self.n, np.int64))
+                return self._unfiltered()
             groups = _members(self._file, "workloads", h5py.Group)
             if name not in groups:
                 raise UnknownNameError(f"workload of {self.name}", name, self.workload_names)
@@ -194,6 +199,37 @@ class Dataset:
             stored = _members(group, "parameters", h5py.Dataset)
             parameters = {parameter: _texts_or_numbers(part) for parameter, part in stored.items()}
             return self._workload(name, group, filter_, parameters, _integers(group, "matches", np.int64))
+
+    def _unfiltered(self) -> Workload:
+        foreign = not self.about("schema")
+        for part in ("neighbors", "distances"):
+            if foreign and part not in self._file:
+                raise DatasetError(f"there is no /{part}; {_IMPORT}, which computes it")
+        matches = np.full(self.num_queries, self.n, np.int64)
+        workload = self._workload(UNFILTERED, self._file, None, {}, matches)
+        return self._with_our_distances(workload) if foreign else workload
+
+    def _with_our_distances(self, workload: Workload) -> Workload:
+        """Where they are squared, or inner products without the minus sign, as a sample of them tells."""
+        found = workload.neighbors[:_SAMPLED, :1]
+        if not found.size or found.min() < 0:
+            return workload
+        vectors = np.stack([self.vectors[item] for item in found[:, 0]])
+        ours = distances(self.metric, self._test[: len(found)], vectors)
+        theirs = workload.distances[: len(found), 0].astype(np.float64)
+        if self.metric is Metric.EUCLIDEAN and not np.allclose(theirs, ours, rtol=_ALIKE):
+            if np.allclose(theirs, ours**2, rtol=_ALIKE):
+                return replace(workload, distances=np.sqrt(workload.distances))
+        elif self.metric is Metric.INNER_PRODUCT and np.allclose(theirs, -ours, rtol=_ALIKE):
+            return replace(workload, distances=-workload.distances)
+        return workload
+
+    def stored_neighbors(self) -> np.ndarray | None:
+        """The unfiltered truth of a file, (q, K) int32, if there is one; its distances may be missing."""
+        with self._reading():
+            if "neighbors" not in self._file:
+                return None
+            return _integers(self._file, "neighbors", np.int32, ndim=2)
 
     def _workload(
         self,
@@ -204,11 +240,11 @@ class Dataset:
         matches: np.ndarray,
     ) -> Workload:
         neighbors = _integers(group, "neighbors", np.int32, ndim=2)
-        distances = np.ascontiguousarray(_part(group, "distances")[:], np.float32)
+        far = np.ascontiguousarray(_part(group, "distances")[:], np.float32)
         expected = (self.num_queries,)
-        if neighbors.shape != distances.shape or not neighbors.shape[:1] == matches.shape == expected:
+        if neighbors.shape != far.shape or not neighbors.shape[:1] == matches.shape == expected:
             raise DatasetError(
-                f"workload {name!r}: neighbors {neighbors.shape}, distances {distances.shape} and matches "
+                f"workload {name!r}: neighbors {neighbors.shape}, distances {far.shape} and matches "
                 f"{matches.shape} must agree with {self.num_queries} queries"
             )
         for parameter, values in parameters.items():
@@ -220,7 +256,7 @@ class Dataset:
             raise DatasetError(
                 f"workload {name!r}: neighbors {neighbors.min()}..{neighbors.max()} of {self.n} items"
             )
-        return Workload(name, filter_, parameters, neighbors, distances, matches)
+        return Workload(name, filter_, parameters, neighbors, far, matches)
 
     @cached_property
     def checksum(self) -> str:
