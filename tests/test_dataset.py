@@ -229,6 +229,20 @@ def test_a_file_of_ann_benchmarks_opens_as_it_is(tmp_path, distance):
         assert dataset.checksum
 
 
+def test_the_unit_of_dates_comes_back_and_stays_with_some_of_the_items(tmp_path):
+    with DatasetWriter(tmp_path / "x.h5", name="x", metric=Metric.EUCLIDEAN) as writer:
+        writer.items(np.eye(3, dtype=np.float32))
+        writer.queries(np.eye(3, dtype=np.float32))
+        writer.attribute("day", Number(np.arange(3), None, "days"))
+        writer.attribute("plain", Number(np.arange(3)))
+        writer.truth(np.zeros((3, 1), np.int32), np.zeros((3, 1), np.float32))
+    with Dataset.open(tmp_path / "x.h5") as dataset:
+        assert [dataset.attributes[name].unit for name in ("day", "plain")] == ["days", None]
+        assert dataset.attributes["day"].take(np.array([2, 0])).unit == "days"
+    with pytest.raises(DatasetError, match="dates in 'weeks'; known: days, seconds"):
+        Number(np.arange(3), None, "weeks")
+
+
 def test_missing_marks_of_another_type_and_texts_of_fixed_length_are_read(tiny_dataset, tmp_path):
     def edit(file):
         file["attributes/price/missing"] = np.arange(300, dtype=np.uint8) % 2

@@ -8,17 +8,23 @@ value then is "code in [low, high]", and every column has an inverted index from
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fannsbench.attributes.batches import batches
 from fannsbench.attributes.category import Category, CategoryBuilder
 from fannsbench.attributes.label_set import LabelSet, LabelSetBuilder
-from fannsbench.attributes.number import Number, NumberBuilder, as_float
+from fannsbench.attributes.number import DATE_UNITS, Number, NumberBuilder, as_float
 from fannsbench.attributes.postings import Postings
 from fannsbench.attributes.texts import check_text, text_of
 from fannsbench.errors import DatasetError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = [
+    "DATE_UNITS",
     "Attributes",
     "Category",
     "CategoryBuilder",
@@ -34,6 +40,7 @@ __all__ = [
 ]
 
 Column = Category | Number | LabelSet
+BATCH_ROWS = 10_000
 
 
 class Attributes(Mapping[str, Column]):
@@ -49,6 +56,12 @@ class Attributes(Mapping[str, Column]):
     def take(self, items: np.ndarray) -> Attributes:
         """Of these items (m,) alone, in their order; texts that none of them has are dropped."""
         return Attributes({name: column.take(items) for name, column in self.items()}, len(items))
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The items as their user knows them, `rows` at a time: texts, numbers, lists of texts and dates
+        (date32, or timestamp where they have a time), null where missing. Nothing is made of all at once.
+        Needs pyarrow."""
+        return batches(self, rows)
 
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]

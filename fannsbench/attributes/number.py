@@ -14,16 +14,21 @@ from fannsbench.attributes.builder import Builder
 from fannsbench.attributes.postings import Postings, postings_of_scalar
 from fannsbench.errors import DatasetError
 
+DATE_UNITS = {"days": 86_400, "seconds": 1}
+"""In seconds."""
+
 
 @dataclass(frozen=True, eq=False)
 class Number:
     """One number per item: values (n,) int64 or float64; missing (n,) bool, None where none is.
 
-    A NaN is missing, however it is given.
+    A NaN is missing, however it is given. `unit`: where the numbers are dates, what they count since
+    1970-01-01 (UTC), one of DATE_UNITS.
     """
 
     values: np.ndarray
     missing: np.ndarray | None = None
+    unit: str | None = None
     kind: ClassVar[str] = "number"
 
     def __post_init__(self) -> None:
@@ -34,6 +39,8 @@ class Number:
             )
         if self.missing is not None and self.missing.shape != self.values.shape:
             raise DatasetError("a number attribute and its missing marks differ in length")
+        if self.unit is not None and self.unit not in DATE_UNITS:
+            raise DatasetError(f"dates in {self.unit!r}; known: {', '.join(DATE_UNITS)}")
 
     @classmethod
     def from_values(cls, values: Iterable[int | float | None]) -> Number:
@@ -44,15 +51,18 @@ class Number:
         return len(self.values)
 
     def value(self, item: int) -> int | float | None:
-        return self.values[item].item() if self._present[item] else None
+        return self.values[item].item() if self.present[item] else None
 
     def take(self, items: np.ndarray) -> Number:
         """Of these items alone."""
         missing = None if self.missing is None else self.missing[items]
-        return Number(self.values[items], missing if missing is not None and missing.any() else None)
+        if missing is not None and not missing.any():
+            missing = None
+        return Number(self.values[items], missing, self.unit)
 
     @cached_property
-    def _present(self) -> np.ndarray:
+    def present(self) -> np.ndarray:
+        """(n,) bool."""
         present = np.ones(len(self), bool) if self.missing is None else ~self.missing
         if self.values.dtype == np.float64:
             present &= ~np.isnan(self.values)
@@ -61,13 +71,13 @@ class Number:
     @cached_property
     def distinct(self) -> np.ndarray:
         """The distinct present values, ascending."""
-        return np.unique(self.values[self._present])
+        return np.unique(self.values[self.present])
 
     @cached_property
     def codes(self) -> np.ndarray:
         """(n,) int32: rank of each value among the distinct ones, -1 where missing."""
         codes = np.searchsorted(self.distinct, self.values).astype(np.int32)
-        codes[~self._present] = -1
+        codes[~self.present] = -1
         return codes
 
     @cached_property
@@ -126,7 +136,8 @@ def as_float(integer: int) -> float:
 class NumberBuilder(Builder):
     """Takes integers and floats, or None where one is missing; see `Number.from_values`."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str | None = None) -> None:
+        self._unit = unit
         self._values: array[Any] = array("q")
         self._missing = array("b")
 
@@ -147,4 +158,4 @@ class NumberBuilder(Builder):
     def finish(self) -> Number:
         values = np.asarray(self._values)
         missing = np.array(self._missing, bool)
-        return Number(values, missing if missing.any() else None)
+        return Number(values, missing if missing.any() else None, self._unit)

@@ -6,7 +6,8 @@ Schema `fannsbench/1`, a superset of ann-benchmarks' files, which open as they a
        root attrs: schema, name, distance, description, source, license, created_with
     /attributes/<name>  attrs: kind
        category: codes (n,) int32, -1 missing; vocabulary (v,) utf-8
-       number:   values (n,) int64 or float64; missing (n,) bool where any is
+       number:   values (n,) int64 or float64; missing (n,) bool where any is; of dates, attrs: unit,
+                 "days" or "seconds", since 1970-01-01 UTC
        set:      indptr (n + 1,) int64, indices (nnz,) int32 sorted; vocabulary (v,)
     /workloads/<name>  attrs: filter
        parameters/<p> (q,)  neighbors (q, K) int32, -1 padded  distances (q, K) float32, inf padded

@@ -357,7 +357,9 @@ def _column(name: str, group: h5py.Group) -> Column:
                 return Category(_integers(group, "codes", np.int32), vocabulary())
             case Number.kind:
                 missing = _part(group, "missing")[:].astype(bool) if "missing" in group else None
-                return Number(_part(group, "values")[:], missing)
+                return Number(
+                    _part(group, "values")[:], missing, text_of(group.attrs.get("unit", "")) or None
+                )
             case LabelSet.kind:
                 indptr, indices = _integers(group, "indptr", np.int64), _integers(group, "indices", np.int32)
                 return LabelSet(indptr, indices, vocabulary())

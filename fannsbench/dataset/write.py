@@ -127,6 +127,8 @@ class DatasetWriter:
                 self._write_texts(group, "vocabulary", column.vocabulary)
             case Number():
                 self._write(group, "values", column.values)
+                if column.unit:
+                    group.attrs["unit"] = column.unit
                 if column.missing is not None:
                     self._write(group, "missing", column.missing)
             case LabelSet():

@@ -70,9 +70,12 @@ def attribute_rows(attributes: Attributes) -> list[dict[str, Any]]:
 def _attribute(name: str, column: Column) -> dict[str, Any]:
     if isinstance(column, Category | LabelSet):
         values = f"{len(column.vocabulary):,} values, e.g. {', '.join(column.vocabulary[:3])}"
-    else:
-        values = f"{column.distinct[0]} to {column.distinct[-1]}" if len(column.distinct) else "none"
-    return {"attribute": name, "kind": column.kind, "values": values}
+        return {"attribute": name, "kind": column.kind, "values": values}
+    ends: list[Any] = [column.distinct[end].item() for end in (0, -1)] if len(column.distinct) else []
+    if column.unit:
+        ends = [np.datetime64(int(end), "D" if column.unit == "days" else "s") for end in ends]
+    kind = f"{column.kind}, dates in {column.unit}" if column.unit else column.kind
+    return {"attribute": name, "kind": kind, "values": " to ".join(map(str, ends)) or "none"}
 
 
 def workload_row(name: str, filter_: Filter | None, matches: np.ndarray, n: int) -> dict[str, Any]:

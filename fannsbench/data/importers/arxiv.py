@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ _KINDS = {
     "number_of_sub_categories": _INTEGER,
     "license": _TEXT,
     "number_of_versions": _INTEGER,
-    "update_date": _INTEGER,
+    "update_date": _INTEGER._replace(builder=partial(NumberBuilder, "days")),
     "authors": _TEXTS,
     "number_of_authors": _INTEGER,
 }

@@ -128,7 +128,8 @@ def _column(values: pa.Array, kind: Kind) -> Column:
     if kind in (Kind.CATEGORY, Kind.BOOLEAN):
         return Category.from_values(values.to_pylist())
     missing = np.asarray(values.is_null())
-    return Number(np.asarray(pc.fill_null(values, 0)), missing if missing.any() else None)
+    unit = kind.unit.name.lower() if kind.unit else None
+    return Number(np.asarray(pc.fill_null(values, 0)), missing if missing.any() else None, unit)
 
 
 def _notes_on(name: str, column: Column, kind: Kind, values: pa.Array) -> list[str]:

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fannsbench.attributes import DATE_UNITS
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TICKS_OF = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -21,8 +23,8 @@ _TIME = rf"{_DAY}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?(Z|[+-][0-9]
 class Unit(IntEnum):
     """What dates are counted in, in seconds."""
 
-    DAYS = 86_400
-    SECONDS = 1
+    DAYS = DATE_UNITS["days"]
+    SECONDS = DATE_UNITS["seconds"]
 
 
 def unit_of(texts: pa.Array) -> Unit | None:
