@@ -1,0 +1,113 @@
+"""Pages that are made when the site is built: one for each bundled algorithm, from its params.toml and its
+docstring, with its curves among those of the others in the reference results."""
+
+from __future__ import annotations
+
+import ast
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from fannsbench import registry
+from fannsbench.parameters import Parameter
+from fannsbench.plot import house_style
+from fannsbench.registry import Plugin
+from fannsbench.results import pareto
+
+CHECKOUT = Path(__file__).parent.parent
+REFERENCE = CHECKOUT / "results" / "reference" / "wordnet-methods"
+FOLDER = "reference/algorithms"
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    figures = pd.read_csv(REFERENCE / "table.csv")
+    figures = figures[figures.status == "ok"]
+    plugins = [p for p in registry.plugins().values() if p.folder.parent == CHECKOUT / "algorithms"]
+    measured = set(figures.algorithm)
+    for plugin in plugins:
+        picture = f"{plugin.name}.png" if plugin.name in measured else None
+        page = "\n".join(_page(plugin, picture))
+        files.append(File.generated(config, f"{FOLDER}/{plugin.name}.md", content=page))
+        if picture:
+            drawn = _picture(figures, plugin.name)
+            files.append(File.generated(config, f"{FOLDER}/{picture}", content=drawn))
+    front = REFERENCE / "wordnet-pareto.png"
+    files.append(File.generated(config, "pareto.png", content=front.read_bytes()))
+    files.append(File.generated(config, f"{FOLDER}/index.md", content="\n".join(_index(plugins))))
+    return files
+
+
+def _family(plugin):
+    return getattr(plugin.declaration, "family", "other")
+
+
+def _index(plugins: list[Plugin]) -> Iterator[str]:
+    yield "# Algorithms\n"
+    families = defaultdict(list)
+    for plugin in plugins:
+        families[_family(plugin)].append(plugin)
+    for family, members in families.items():
+        yield f"## {family.capitalize()}\n\n| algorithm | what it is |\n|---|---|"
+        yield from (f"| [{p.name}]({p.name}.md) | {p.declaration.summary} |" for p in members)
+        yield ""
+
+
+def _page(plugin: Plugin, picture: str | None) -> Iterator[str]:
+    declaration = plugin.declaration
+    yield f"# {plugin.name}\n\n{declaration.summary}.\n"
+    yield f"Family: {_family(plugin)}. Source: {declaration.source}.\n"
+    if picture:
+        yield f"![Recall against queries per second of {plugin.name}, bright, among all others]({picture})\n"
+        yield "Reference results on the data set `wordnet`; the others are grey.\n"
+    yield ast.get_docstring(ast.parse((plugin.folder / "plugin.py").read_text())) or ""
+    for phase, declared in (("Build", declaration.build), ("Search", declaration.search)):
+        if declared:
+            yield f"\n## {phase} parameters\n"
+            yield "| parameter | type | default | values | meaning |\n|---|---|---|---|---|"
+            yield from (_row(name, parameter) for name, parameter in declared.items())
+    if declaration.presets:
+        yield "\n## Presets\n\n| preset | sets |\n|---|---|"
+        for preset, settings in declaration.presets.items():
+            yield f"| `{preset}` | {', '.join(f'{k}={v}' for k, v in settings.items())} |"
+    yield f"\nMeasure it: `fannsbench run --algo {plugin.name}`\n"
+
+
+def _row(name: str, parameter: Parameter) -> str:
+    values = ", ".join(map(str, parameter.values))
+    return f"| `{name}` | {parameter.type} | {parameter.default} | {values} | {parameter.help} |"
+
+
+def _picture(figures: pd.DataFrame, name: str) -> bytes:
+    """A panel for each workload that the algorithm was measured on."""
+    workloads = figures[figures.algorithm == name].workload.unique()
+    columns = min(3, len(workloads))
+    rows = -(-len(workloads) // columns)
+    with house_style():
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(3.2 * columns, 2.5 * rows), squeeze=False, layout="constrained"
+        )
+        for axes in grid.flat[len(workloads) :]:
+            axes.remove()
+        for axes, workload in zip(grid.flat, workloads, strict=False):
+            here = figures[figures.workload == workload]
+            for other, rows_of in here.groupby("algorithm"):
+                bright = other == name
+                recall, qps = rows_of.recall.to_numpy(float), rows_of.qps.to_numpy(float)
+                points = pareto.front(recall, qps)
+                axes.plot(
+                    recall[points], qps[points], marker="o", markersize=4 if bright else 2,
+                    color="C0" if bright else "0.8", zorder=2 + bright, linewidth=2 if bright else 1,
+                )  # fmt: skip
+            axes.set(
+                title=workload, yscale="log", xlabel="recall", ylabel="queries per second", xlim=(0.5, 1.01)
+            )
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+        plt.close(figure)
+    return image.getvalue()
