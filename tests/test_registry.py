@@ -269,7 +269,7 @@ def test_versions_of_libraries_and_a_missing_one(place):
     assert plugin.library_versions()["numpy"] == numpy.__version__
     assert list(plugin.library_versions()) == ["numpy", "h5py"]
     write(place / "lacking", params='summary = "A test"\nlibraries = ["numpy", "no-such-library"]')
-    problem = "algorithm 'lacking': it needs no-such-library; pip install no-such-library"
+    problem = "algorithm 'lacking': it needs no-such-library: pip install no-such-library"
     assert registry.find("lacking").problem() == problem
 
 
@@ -293,12 +293,15 @@ def test_another_interpreter_tells_its_own_versions(place, tmp_path):
     assert plugin.interpreter == str(python)
     assert plugin.library_versions() == {"numpy": "1.0"}
     assert plugin.problem() is None
+    other = with_interpreter(place, "apart_too", python, '["no-such-library", "numpy>=1.1"]')
+    needs = "no-such-library, numpy>=1.1 (1.0 is here)"
+    command = f"{python} -m pip install no-such-library 'numpy>=1.1'"
+    assert other.problem() == f"algorithm 'apart-too': it needs {needs}: {command}"
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (f'exec {sys.executable} "$@"', "importlib.metadata.PackageNotFoundError: No package metadata"),
         ("exit 3", "exit code 3"),
         ("echo broken >&2; exit 1", "broken"),
         ("echo hello", "it does not run as a Python"),
