@@ -293,7 +293,7 @@ def test_another_interpreter_tells_its_own_versions(place, tmp_path):
     assert plugin.interpreter == str(python)
     assert plugin.library_versions() == {"numpy": "1.0"}
     assert plugin.problem() is None
-    other = with_interpreter(place, "apart_too", python, '["no-such-library", "numpy>=1.1"]')
+    other = with_interpreter(place, "apart-too", python, '["no-such-library", "numpy>=1.1"]')
     needs = "no-such-library, numpy>=1.1 (1.0 is here)"
     command = f"{python} -m pip install no-such-library 'numpy>=1.1'"
     assert other.problem() == f"algorithm 'apart-too': it needs {needs}: {command}"

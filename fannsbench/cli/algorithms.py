@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.resources
+import itertools
 import json
 import re
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +132,8 @@ def install(name: str) -> None:
     from fannsbench import registry
 
     plugin = registry.find(name)
-    _change(lambda: _environment(plugin).install(click.echo))
+    with _installing():
+        _environment(plugin).install(click.echo)
     if problem := plugin.problem():
         click.echo(f"fannsbench: {problem}", err=True)
 
@@ -142,7 +145,8 @@ def uninstall(name: str) -> None:
     from fannsbench import registry
 
     plugin = registry.find(name)
-    _change(lambda: _environment(plugin).uninstall(click.echo))
+    with _installing():
+        _environment(plugin).uninstall(click.echo)
 
 
 def _environment(plugin: Plugin) -> Environment:
@@ -153,11 +157,13 @@ def _environment(plugin: Plugin) -> Environment:
     return plugin.environment
 
 
-def _change(what: Callable[[], None]) -> None:
+@contextmanager
+def _installing() -> Iterator[None]:
+    """Exit code 1 where it fails: nothing was wrong with the command."""
     from fannsbench.environments import InstallationError
 
     try:
-        what()
+        yield
     except InstallationError as error:
         click.echo(f"fannsbench: {one_line(error)}", err=True)
         raise click.exceptions.Exit(1) from None
@@ -231,11 +237,10 @@ def _print(rows: list[dict[str, str]], group: str | None = None) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold")
-    above = None
-    for row in rows:
-        if group and row[group] != above:
-            above = row[group]
+    for heading, members in itertools.groupby(rows, key=lambda row: row.get(group or "")):
+        if heading:
             table.add_section()
-            table.add_row(f"[bold]{above}")
-        table.add_row(*(escape(row[column]) for column in columns))
+            table.add_row(f"[bold]{heading}")
+        for row in members:
+            table.add_row(*(escape(row[column]) for column in columns))
     Console().print(table)
