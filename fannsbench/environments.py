@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -79,7 +80,7 @@ class Environment:
         """All that pip installs."""
         return [*self.declared.requirements, *worker_requirements()]
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         python = self.declared.python or sys.implementation.cache_tag
         packages = {name: str(place.resolve()) for name, place in self.packages.items()}
@@ -100,28 +101,22 @@ class Environment:
         """Make it unless it is there, and remove what is out of date; `say` is told each step in a line.
 
         Raises InstallationError."""
-        try:
-            with self._locked(say) as lock:
-                if not self.is_installed:
-                    self._make(lock, say)
-                say(f"installed: {self.folder}")
-                for other in self._folders():
-                    if other != self.folder:
-                        say(f"removing {other}, which is out of date")
-                        _remove(other)
-        except OSError as error:
-            raise self._failure(f"{error.filename or self.folder}: {error.strerror or error}") from None
+        with self._locked(say) as lock:
+            if not self.is_installed:
+                self._make(lock, say)
+            say(f"installed: {self.folder}")
+            for other in self._folders():
+                if other != self.folder:
+                    say(f"removing {other}, which is out of date")
+                    _remove(other)
 
     def uninstall(self, say: Say) -> None:
         """Remove it, complete or not, and any that is out of date. Raises InstallationError."""
-        try:
-            with self._locked(say):
-                places = self._folders()
-                for place in places:
-                    say(f"removing {place}")
-                    _remove(place)
-        except OSError as error:
-            raise self._failure(f"{error.filename}: {error.strerror or error}") from None
+        with self._locked(say):
+            places = self._folders()
+            for place in places:
+                say(f"removing {place}")
+                _remove(place)
         if not places:
             say(f"{self.name} has no environment installed")
 
@@ -181,14 +176,21 @@ class Environment:
 
     @contextmanager
     def _locked(self, say: Say) -> Iterator[IO[str]]:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / f"{self.name}.lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting for another process that installs or removes the environment of {self.name}")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield lock
+        """While no other process makes or removes it. Raises InstallationError for any OSError within."""
+        lock_file = self.folder.parent / f"{self.name}.lock"
+        try:
+            lock_file.parent.mkdir(parents=True, exist_ok=True)
+            with lock_file.open("a") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    say(
+                        f"waiting for another process that installs or removes the environment of {self.name}"
+                    )
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                yield lock
+        except OSError as error:
+            raise self._failure(f"{error.filename or self.folder}: {error.strerror or error}") from None
 
     def _failure(self, reason: str) -> InstallationError:
         return InstallationError(f"environment of algorithm {self.name!r}: {reason}")

@@ -55,8 +55,10 @@ class Plugin:
         """The Python of its own, installed or not, if it declares one."""
         if self.declaration.environment is None:
             return None
+        packages = {"fannsbench": folders.PACKAGE}
         top, *inner = self.package.split(".")
-        packages = {top: [self.folder, *self.folder.parents][len(inner)], "fannsbench": folders.PACKAGE}
+        if top not in packages:
+            packages[top] = [self.folder, *self.folder.parents][len(inner)]
         return Environment(self.name, self.declaration.environment, packages)
 
     @property
@@ -107,7 +109,7 @@ class Plugin:
                 self.load()
         except PluginError as error:
             return str(error)
-        return self._says("; ".join(reasons)) if reasons else None
+        return self._says(reasons) if reasons else None
 
     @cached_property
     def source_hash(self) -> str:
@@ -126,44 +128,47 @@ class Plugin:
     def library_versions(self) -> dict[str, str]:
         """Versions of the libraries that params.toml names, by name, as its interpreter sees them.
 
-        Raises PluginError if one is not installed."""
+        Raises PluginError if one is missing or of another version than is wanted."""
         if reasons := self._missing_libraries():
-            raise PluginError(self._says("; ".join(reasons)))
-        return {name: version for name, version in self._found_versions().items() if version}
+            raise PluginError(self._says(reasons))
+        return {name: version for name, version in self._versions().items() if version}
 
     def _missing_libraries(self) -> list[str]:
-        """Raises PluginError if the interpreter does not run."""
+        """Why its Python cannot run it, each reason with what would help."""
         if self.environment and not self.environment.is_installed:
             return [f"its environment is not installed: fannsbench algorithms install {self.name}"]
-        found = self._found_versions()
-        wanted = [Requirement(library) for library in self.declaration.libraries]
-        lacking = [library for library in wanted if not _satisfies(found[library.name], library)]
+        try:
+            found = self._versions()
+        except PluginError as error:
+            return [str(error)]
+        lacking = [each for each in self._libraries if not _satisfies(found[each.name], each)]
         if not lacking:
             return []
         needs = ", ".join(
-            f"{library} ({found[library.name]} is here)" if found[library.name] else str(library)
-            for library in lacking
+            f"{each} ({found[each.name]} is here)" if found[each.name] else str(each) for each in lacking
         )
         if self.environment:
             return [f"its environment lacks {needs}: [environment] requirements should bring it"]
         extra = self.declaration.requires.extra
-        what = [f"fannsbench[{extra}]"] if extra else [str(library) for library in lacking]
+        what = [f"fannsbench[{extra}]"] if extra else [str(each) for each in lacking]
         pip = [self.interpreter, "-m", "pip"] if self.declaration.interpreter else ["pip"]
         return [f"it needs {needs}: {shlex.join([*pip, 'install', *what])}"]
 
-    def _found_versions(self) -> dict[str, str | None]:
-        names = tuple(Requirement(library).name for library in self.declaration.libraries)
-        try:
-            return prerequisites.versions(self.interpreter, names)
-        except PluginError as error:
-            raise PluginError(self._says(str(error))) from None
+    @cached_property
+    def _libraries(self) -> list[Requirement]:
+        return [Requirement(library) for library in self.declaration.libraries]
 
-    def _says(self, what: str) -> str:
-        return f"algorithm {self.name!r}: {what}"
+    def _versions(self) -> dict[str, str | None]:
+        return prerequisites.versions(self.interpreter, tuple(each.name for each in self._libraries))
+
+    def _says(self, reasons: list[str]) -> str:
+        return f"algorithm {self.name!r}: {'; '.join(reasons)}"
 
 
 def _satisfies(version: str | None, library: Requirement) -> bool:
-    return version is not None and library.specifier.contains(version, prereleases=True)
+    if version is None or not library.specifier:
+        return version is not None
+    return library.specifier.contains(version, prereleases=True)
 
 
 def _sources(folder: Path) -> bytes:
