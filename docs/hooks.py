@@ -43,15 +43,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def _family(plugin):
-    return getattr(plugin.declaration, "family", "other")
-
-
 def _index(plugins: list[Plugin]) -> Iterator[str]:
     yield "# Algorithms\n"
     families = defaultdict(list)
     for plugin in plugins:
-        families[_family(plugin)].append(plugin)
+        families[plugin.declaration.family].append(plugin)
     for family, members in families.items():
         yield f"## {family.capitalize()}\n\n| algorithm | what it is |\n|---|---|"
         yield from (f"| [{p.name}]({p.name}.md) | {p.declaration.summary} |" for p in members)
@@ -61,7 +57,7 @@ def _index(plugins: list[Plugin]) -> Iterator[str]:
 def _page(plugin: Plugin, picture: str | None) -> Iterator[str]:
     declaration = plugin.declaration
     yield f"# {plugin.name}\n\n{declaration.summary}.\n"
-    yield f"Family: {_family(plugin)}. Source: {declaration.source}.\n"
+    yield f"Family: {plugin.declaration.family}. Source: {declaration.source}.\n"
     if picture:
         yield f"![Recall against queries per second of {plugin.name}, bright, among all others]({picture})\n"
         yield "Reference results on the data set `wordnet`; the others are grey.\n"

@@ -13,7 +13,7 @@ import platformdirs
 
 from fannsbench.errors import DatasetError
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).resolve().parent  # plugins' environments only link it
 CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
 _SHOWN = 50
 """Characters of a file's name in that of its temporary one, which must not be longer than names may be."""

@@ -1,9 +1,16 @@
-"""What `params.toml` declares about an algorithm: every parameter, its values, and named presets.
+"""What `params.toml` declares about an algorithm: what it is and needs, every parameter, named presets.
 
     summary = "One line: what it is"
     source = "Paper or library it implements"
-    libraries = ["hnswlib"]            # PyPI names; their versions are recorded with every result
-    interpreter = "/opt/x/bin/python"  # only where another Python than fannsbench's must run it
+    family = "library"                 # where lists put it: library, exact, versatile (any filter),
+                                       # specialised (some filters), engine, planner; "other" if not named
+    libraries = ["hnswlib>=0.8"]       # PyPI names; their versions are recorded with every result
+
+    [requires]                         # of the machine; each is optional
+    extra = "engines"                  # what brings the libraries: pip install 'fannsbench[engines]'
+    executables = ["postgres"]         # on PATH; {postgres = "postgresql"} names Debian's package too
+    platforms = ["linux-x86_64"]       # one of these, system and machine as in sysconfig.get_platform()
+    instructions = ["avx2"]            # flags (or Features) in /proc/cpuinfo
 
     [build.M]                          # an argument of the plugin's __init__; [search.x] of configure
     type = "int"                       # int, float, bool or str
@@ -19,8 +26,16 @@
     [presets.paper]
     M = 32
 
-Where another interpreter is named, fannsbench's own still imports `plugin.py` to learn what the algorithm
-serves, so the plugin imports its library where it uses it.
+An algorithm runs in fannsbench's own Python unless it says otherwise, in one of two ways:
+
+    [environment]                      # made by `fannsbench algorithms install NAME`; see `environments`
+    requirements = ["engine==1.2.3"]   # as pip takes them
+    python = "python3.12"              # optional: another Python than fannsbench's
+
+    interpreter = "/opt/x/bin/python"  # before all tables: one that the user keeps, fannsbench in it
+
+In both cases fannsbench's own Python still imports `plugin.py` to learn what the algorithm serves, so the
+plugin imports its library where it uses it; `libraries` are those that the other Python sees.
 """
 
 from __future__ import annotations
@@ -29,12 +44,24 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fannsbench.errors import PluginError, UnknownNameError, UserError
 
+Family = Literal["library", "exact", "versatile", "specialised", "engine", "planner", "other"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""In the order in which lists show them."""
 Value = int | float | bool | str
 Settings = dict[str, Value]
 """Parameter values by name, in the order of declaration."""
@@ -97,6 +124,48 @@ def defaults(declared: Mapping[str, Parameter]) -> Settings:
     return {name: parameter.default for name, parameter in declared.items()}
 
 
+def _requirement(text: str) -> str:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        raise ValueError(f"{text!r} is not a requirement such as 'hnswlib>=0.8'") from None
+    return text
+
+
+def _library(text: str) -> str:
+    parts = Requirement(_requirement(text))
+    if parts.url or parts.marker or parts.extras:
+        raise ValueError(f"{text!r} is more than a name and versions, such as 'hnswlib>=0.8'")
+    return text
+
+
+class Requires(BaseModel):
+    """What an algorithm needs of the machine; `prerequisites` tells what of it is missing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    extra: str | None = None
+    executables: dict[str, str] = {}
+    """Debian's package for each, or ""."""
+    platforms: list[str] = []
+    instructions: list[str] = []
+
+    @field_validator("executables", mode="before")
+    @classmethod
+    def _without_packages(cls, value: Any) -> Any:
+        named = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        return dict.fromkeys(value, "") if named else value
+
+
+class OwnEnvironment(BaseModel):
+    """The Python of its own that an algorithm asks for; `environments` makes it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    requirements: list[Annotated[str, AfterValidator(_requirement)]] = Field(min_length=1)
+    python: str | None = None
+
+
 class Declaration(BaseModel):
     """The whole of one `params.toml`."""
 
@@ -104,14 +173,23 @@ class Declaration(BaseModel):
 
     summary: str
     source: str = ""
-    libraries: list[str] = []
+    family: Family = "other"
+    libraries: list[Annotated[str, AfterValidator(_library)]] = []
+    requires: Requires = Requires()
     interpreter: str | None = None
+    environment: OwnEnvironment | None = None
     build: dict[str, Parameter] = {}
     search: dict[str, Parameter] = {}
     presets: dict[str, Settings] = {}
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        if self.interpreter and self.environment:
+            raise UserError("interpreter and [environment] both name the Python that runs it; keep one")
+        if self.requires.extra and not self.libraries:
+            raise UserError("requires.extra is what brings the libraries, but none are named")
+        if self.requires.extra and (self.interpreter or self.environment):
+            raise UserError("requires.extra is installed into fannsbench's own Python, but another runs it")
         if both := self.build.keys() & self.search.keys():
             raise UserError(f"{sorted(both)[0]} is declared for build and for search; names must differ")
         for preset, settings in self.presets.items():

@@ -8,35 +8,32 @@ with `_` hold code shared by plugins and are no algorithms.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
-import json
-import subprocess
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fannsbench import algorithms, folders
+from packaging.requirements import Requirement
+
+from fannsbench import algorithms, folders, prerequisites
+from fannsbench.environments import Environment
 from fannsbench.errors import PluginError, UnknownNameError, one_line
-from fannsbench.parameters import Declaration, Value, defaults
+from fannsbench.parameters import Declaration, Family, Value, defaults
 
 if TYPE_CHECKING:
     from fannsbench.algorithm import Algorithm, Metric
 
 ENTRY_POINTS = "fannsbench.algorithms"
 _PACKAGE = "fannsbench.algorithms"
-_PRINT_VERSIONS = """
-import importlib.metadata, json, sys
-print(json.dumps([importlib.metadata.version(name) for name in sys.argv[1:]]))
-"""
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,22 @@ class Plugin:
     def declaration(self) -> Declaration:
         return Declaration.read(self.folder / "params.toml")
 
+    @cached_property
+    def environment(self) -> Environment | None:
+        """The Python of its own, installed or not, if it declares one."""
+        if self.declaration.environment is None:
+            return None
+        packages = {"fannsbench": folders.PACKAGE}
+        top, *inner = self.package.split(".")
+        if top not in packages:
+            packages[top] = [self.folder, *self.folder.parents][len(inner)]
+        return Environment(self.name, self.declaration.environment, packages)
+
     @property
     def interpreter(self) -> str:
         """The Python that runs this algorithm's worker."""
+        if self.environment:
+            return str(self.environment.python)
         return self.declaration.interpreter or sys.executable
 
     def load(self) -> type[Algorithm]:
@@ -96,14 +106,15 @@ class Plugin:
         return self.load()(metric, seed, **defaults(self.declaration.build) | build)
 
     def problem(self) -> str | None:
-        """Why it cannot be used (a missing library, a broken params.toml); None if it can."""
+        """Why it cannot be used, and what would help: all that is missing, else a broken params.toml or
+        plugin.py; None if it can."""
         try:
-            _ = self.declaration
-            self.load()
-            self.library_versions()
+            reasons = [*prerequisites.missing(self.declaration.requires), *self._missing_libraries()]
+            if not reasons:
+                self.load()
         except PluginError as error:
             return str(error)
-        return None
+        return self._says(reasons) if reasons else None
 
     @cached_property
     def source_hash(self) -> str:
@@ -120,40 +131,55 @@ class Plugin:
         return hashlib.blake2b(text, digest_size=8).hexdigest()
 
     def library_versions(self) -> dict[str, str]:
-        """Versions of the libraries that params.toml names, as its interpreter sees them.
+        """Versions of the libraries that params.toml names, by name, as its interpreter sees them.
 
-        Raises PluginError if one is not installed."""
-        libraries = tuple(self.declaration.libraries)
+        Raises PluginError if one is missing or of another version than is wanted."""
+        if reasons := self._missing_libraries():
+            raise PluginError(self._says(reasons))
+        return {name: version for name, version in self._versions().items() if version}
+
+    def _missing_libraries(self) -> list[str]:
+        """Why its Python cannot run it, each reason with what would help."""
+        if self.environment and not self.environment.is_installed:
+            return [f"its environment is not installed: fannsbench algorithms install {self.name}"]
         try:
-            return dict(zip(libraries, _versions(self.interpreter, libraries), strict=True))
+            found = self._versions()
         except PluginError as error:
-            raise PluginError(f"algorithm {self.name!r}: {error}") from None
+            return [str(error)]
+        lacking = [each for each in self._libraries if not _satisfies(found[each.name], each)]
+        if not lacking:
+            return []
+        needs = ", ".join(
+            f"{each} ({found[each.name]} is here)" if found[each.name] else str(each) for each in lacking
+        )
+        if self.environment:
+            return [f"its environment lacks {needs}: [environment] requirements should bring it"]
+        extra = self.declaration.requires.extra
+        what = [f"fannsbench[{extra}]"] if extra else [str(each) for each in lacking]
+        pip = [self.interpreter, "-m", "pip"] if self.declaration.interpreter else ["pip"]
+        return [f"it needs {needs}: {shlex.join([*pip, 'install', *what])}"]
+
+    @cached_property
+    def _libraries(self) -> list[Requirement]:
+        return [Requirement(library) for library in self.declaration.libraries]
+
+    def _versions(self) -> dict[str, str | None]:
+        return prerequisites.versions(self.interpreter, tuple(each.name for each in self._libraries))
+
+    def _says(self, reasons: list[str]) -> str:
+        return f"algorithm {self.name!r}: {'; '.join(reasons)}"
+
+
+def _satisfies(version: str | None, library: Requirement) -> bool:
+    if version is None or not library.specifier:
+        return version is not None
+    return library.specifier.contains(version, prereleases=True)
 
 
 def _sources(folder: Path) -> bytes:
     """Names and contents of the code in a folder."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml"))
     return b"".join(f"{path.relative_to(folder)}\n".encode() + path.read_bytes() for path in files)
-
-
-@functools.cache
-def _versions(interpreter: str, libraries: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises PluginError if a library is not installed or the interpreter does not run."""
-    if interpreter == sys.executable:
-        try:
-            return tuple(importlib.metadata.version(library) for library in libraries)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise PluginError(f"it needs {error.name}; pip install {error.name}") from None
-    try:
-        command = [interpreter, "-c", _PRINT_VERSIONS, *libraries]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        return tuple(json.loads(answer.stdout))
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().splitlines()
-        problem = said[-1] if said else f"exit code {error.returncode}"
-    except (OSError, ValueError, TypeError, subprocess.TimeoutExpired) as error:
-        problem = f"it does not run as a Python ({type(error).__name__})"
-    raise PluginError(f"interpreter {interpreter}: {problem}")
 
 
 def plugins() -> dict[str, Plugin]:
@@ -167,6 +193,15 @@ def plugins() -> dict[str, Plugin]:
                 f"{plugin.folder} ({plugin.origin}); rename one"
             )
     return dict(sorted(found.items()))
+
+
+def families() -> dict[str, Family]:
+    """The family of every algorithm by name; nothing is imported, and what cannot be read is left out."""
+    found: dict[str, Family] = {}
+    for plugin in _candidates():
+        with suppress(PluginError):
+            found[plugin.name] = plugin.declaration.family
+    return found
 
 
 def find(name: str) -> Plugin:

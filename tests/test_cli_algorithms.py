@@ -12,6 +12,7 @@ import click
 import pytest
 
 from fannsbench.cli.algorithms import algorithms
+from fannsbench.parameters import FAMILIES
 from fannsbench.registry import plugins
 
 
@@ -44,6 +45,19 @@ def test_a_plugin_whose_library_is_missing_is_listed_with_the_reason(
     assert "No module" in " ".join(fannsbench("list").stdout.split())
 
 
+def test_list_groups_by_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    entries = json.loads(fannsbench("list", "--json").stdout)
+    families = [entry["family"] for entry in entries]
+    assert families == sorted(families, key=FAMILIES.index)
+    first = [line.split()[0] for line in fannsbench("list").stdout.splitlines() if line.strip()]
+    named = [word for word in first if word in {*families, *(entry["name"] for entry in entries)}]
+    expected = []
+    for family in dict.fromkeys(families):
+        expected += [family, *(entry["name"] for entry in entries if entry["family"] == family)]
+    assert named == expected
+
+
 def test_show_tells_parameters_presets_and_source() -> None:
     answer = fannsbench("show", "hnsw", "--json")
     about = json.loads(answer.stdout)
@@ -52,6 +66,7 @@ def test_show_tells_parameters_presets_and_source() -> None:
     assert parameters["ef"]["phase"] == "search"
     assert parameters["ef"]["sweep"] is True
     assert "hnswlib" in about["libraries"]
+    assert about["family"] == "library"
     text = fannsbench("show", "hnsw").stdout
     assert "ef_construction" in text
     assert "Malkov" in text
@@ -108,7 +123,22 @@ def test_new_leaves_nothing_behind_where_it_cannot_write(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("command", ["show", "check"])
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("hnws", "unknown algorithm 'hnws'; did you mean hnsw"),
+        ("hnsw", "'hnsw' has no environment of its own"),
+    ],
+)
+def test_what_has_no_environment_is_one_line(command: str, name: str, says: str) -> None:
+    answer = fannsbench(command, name)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.count("\n") == 1
+    assert says in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "check", "install", "uninstall"])
 def test_names_complete_in_the_shell(command: str) -> None:
     context = algorithms.commands[command].make_context(command, [], resilient_parsing=True)
     (argument,) = (p for p in algorithms.commands[command].params if isinstance(p, click.Argument))

@@ -99,6 +99,57 @@ def test_a_clean_install_runs_from_another_folder(wheel: Path, tmp_path: Path) -
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+PINNING = """
+import importlib.util
+
+import numpy as np
+
+from fannsbench.algorithm import Algorithm
+
+
+class Quick(Algorithm):
+    def build(self, items, threads):
+        import click
+
+        from acme_search import ANSWER
+
+        assert (click.__version__, ANSWER) == ("8.1.7", 42)
+        leaks = [name for name in ("acme_other", "annoy", "pandas") if importlib.util.find_spec(name)]
+        assert not leaks, leaks
+        self.vectors = items.vectors
+
+    def search(self, queries, k, selection):
+        squares = ((queries[:, None] - self.vectors) ** 2).sum(axis=2)
+        return squares.argsort(axis=1)[:, :k].astype(np.int32)
+
+    def save(self, folder): ...
+    def load(self, folder, items): ...
+"""
+
+
+def test_an_installed_plugin_runs_in_its_environment_and_sees_no_other(wheel: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path / "venv", str(wheel))
+    (site,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    files = {
+        "acme_other.py": "",
+        "acme_search/__init__.py": "ANSWER = 42",
+        "acme_search/quick/__init__.py": "",
+        "acme_search/quick/plugin.py": PINNING,
+        "acme_search/quick/params.toml": 'summary = "Pins"\nlibraries = ["click"]\n'
+        '[environment]\nrequirements = ["click==8.1.7"]\n',
+        "acme_search-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme-search\nVersion: 1.0\n",
+        "acme_search-1.0.dist-info/entry_points.txt": "[fannsbench.algorithms]\n"
+        "acme-quick = acme_search.quick\n",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    made = fannsbench(python, tmp_path, "algorithms", "install", "acme-quick")
+    assert (made.returncode, made.stderr) == (0, "")
+    ran = fannsbench(python, tmp_path, "run", "--algo", "acme-quick", "--queries", "5", "--runs", "1")
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_an_editable_install_finds_the_checkout(tmp_path: Path) -> None:
     python = environment(tmp_path / "venv", "--editable", str(CHECKOUT))
     listed = fannsbench(python, tmp_path, "algorithms", "list", "--json")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fannsbench.errors import PluginError, UnknownNameError, UserError
-from fannsbench.parameters import Declaration, Parameter, defaults
+from fannsbench.parameters import FAMILIES, Declaration, Parameter, Requires, defaults
 
 SOUND = """
 summary = "A graph für alles"
@@ -86,6 +86,38 @@ def test_values_are_of_the_declared_type(read):
 def test_the_least_that_a_declaration_needs(read):
     declaration = read('summary = "x"')
     assert (declaration.build, declaration.search, declaration.presets) == ({}, {}, {})
+    assert (declaration.family, declaration.libraries, declaration.environment) == ("other", [], None)
+    assert declaration.requires == Requires(extra=None, executables={}, platforms=[], instructions=[])
+
+
+def test_what_an_algorithm_needs(read):
+    declaration = read("""
+        summary = "An engine"
+        family = "engine"
+        libraries = ["engine-client>=1.2,<2", "numpy"]
+        [requires]
+        extra = "engines"
+        executables = ["postgres", "psql"]
+        platforms = ["linux-x86_64", "linux-aarch64"]
+        instructions = ["avx2"]
+    """)
+    assert (declaration.family, declaration.libraries) == ("engine", ["engine-client>=1.2,<2", "numpy"])
+    requires = declaration.requires
+    assert (requires.extra, requires.executables) == ("engines", {"postgres": "", "psql": ""})
+    assert (requires.platforms, requires.instructions) == (["linux-x86_64", "linux-aarch64"], ["avx2"])
+    named = read('summary = "x"\n[requires]\nexecutables = {postgres = "postgresql"}')
+    assert named.requires.executables == {"postgres": "postgresql"}
+
+
+def test_an_environment_of_its_own(read):
+    text = 'summary = "x"\n[environment]\nrequirements = ["engine[fast]==1.2.3", "numpy"]\n'
+    environment = read(text).environment
+    assert (environment.requirements, environment.python) == (["engine[fast]==1.2.3", "numpy"], None)
+    assert read(text + 'python = "python3.12"').environment.python == "python3.12"
+
+
+def test_families_are_those_of_the_documentation():
+    assert FAMILIES == ("library", "exact", "versatile", "specialised", "engine", "planner", "other")
 
 
 def changed(old, new):
@@ -117,6 +149,32 @@ FAULTS = {
     "preset of nothing": (changed("ef = 100", "eff = 100"), "unknown parameter 'eff'; did you mean ef"),
     "preset out of range": (changed("M = 32\nef", "M = 65\nef"), "preset paper: M=65 is too large"),
     "preset of text": (changed("M = 32\nef", 'M = "x"\nef'), "preset paper: M must be int, not 'x'"),
+    "unknown family": (changed('source = "A paper"', 'family = "fast"'), "family: Input should be 'library'"),
+    "library of pip's": (changed('["numpy"]', '["-r x"]'), "libraries.0: '-r x' is not a requirement"),
+    "library with more": (
+        changed('["numpy"]', "[\"numpy; python_version > '3'\"]"),
+        "libraries.0: \"numpy; python_version > '3'\" is more than a name and versions",
+    ),
+    "unknown need": (SOUND + "[requires]\ngpu = true", "requires.gpu: Extra inputs"),
+    "executable no name": (SOUND + "[requires]\nexecutables = [1]", "requires.executables: "),
+    "extra of nothing": (
+        changed('libraries = ["numpy"]', "") + '[requires]\nextra = "engines"',
+        "requires.extra is what brings the libraries, but none are named",
+    ),
+    "extra in another Python": (
+        SOUND + '[requires]\nextra = "x"\n[environment]\nrequirements = ["x"]',
+        "requires.extra is installed into fannsbench's own Python, but another runs it",
+    ),
+    "interpreter and environment": (
+        changed('source = "A paper"', 'interpreter = "/python"') + '[environment]\nrequirements = ["x"]',
+        "interpreter and [environment] both name the Python that runs it; keep one",
+    ),
+    "environment of nothing": (SOUND + "[environment]\nrequirements = []", "environment.requirements: List"),
+    "environment without any": (SOUND + "[environment]", "environment.requirements: Field required"),
+    "no requirement": (
+        SOUND + '[environment]\nrequirements = ["x", "engine 1.2"]',
+        "environment.requirements.1: 'engine 1.2' is not a requirement such as",
+    ),
     "libraries no list": (changed('["numpy"]', '"numpy"'), "libraries: Input should be a valid list"),
 }
 

@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_skipped_with_its_reason(bench: Bench) -> None:
     assert reasons_of["picky, em"] == "300 items are too few"
     assert reasons_of["raising, none"] == "its skip() raised ZeroDivisionError: division by zero"
     assert "No module named 'not_installed_anywhere'" in reasons_of["foreign"]
-    assert "it needs not-installed-anywhere; pip install not-installed-anywhere" in reasons_of["needy"]
+    assert "it needs not-installed-anywhere: pip install not-installed-anywhere" in reasons_of["needy"]
     assert "params.toml: summary" in reasons_of["broken"]
 
 

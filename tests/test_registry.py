@@ -285,8 +285,95 @@ def test_versions_of_libraries_and_a_missing_one(place):
     assert plugin.library_versions()["numpy"] == numpy.__version__
     assert list(plugin.library_versions()) == ["numpy", "h5py"]
     write(place / "lacking", params='summary = "A test"\nlibraries = ["numpy", "no-such-library"]')
-    problem = "algorithm 'lacking': it needs no-such-library; pip install no-such-library"
+    problem = "algorithm 'lacking': it needs no-such-library: pip install no-such-library"
     assert registry.find("lacking").problem() == problem
+
+
+@pytest.mark.parametrize(
+    ("libraries", "extra", "says"),
+    [
+        (["numpy>=1.20", "h5py"], "", None),
+        (["numpy>=999"], "", f"it needs numpy>=999 ({numpy.__version__} is here): pip install 'numpy>=999'"),
+        (["numpy<1"], "", f"it needs numpy<1 ({numpy.__version__} is here): pip install 'numpy<1'"),
+        (
+            ["none-such", "numpy", "nor-this"],
+            "",
+            "it needs none-such, nor-this: pip install none-such nor-this",
+        ),
+        (["none-such>=2"], "engines", "it needs none-such>=2: pip install 'fannsbench[engines]'"),
+        (["numpy"], "engines", None),
+    ],
+)
+def test_versions_of_libraries_that_are_wanted(place, libraries, extra, says):
+    requires = f'[requires]\nextra = "{extra}"' if extra else ""
+    write(place / "wanting", params=f'summary = "A test"\nlibraries = {libraries}\n{requires}')
+    plugin = registry.find("wanting")
+    assert plugin.problem() == (says and f"algorithm 'wanting': {says}")
+    if says:
+        with pytest.raises(PluginError, match=re.escape(says)):
+            plugin.library_versions()
+    else:
+        assert plugin.library_versions()["numpy"] == numpy.__version__
+
+
+def test_all_that_is_missing_is_told_in_one_line(place):
+    params = """
+        summary = "A test"
+        libraries = ["none-such"]
+        [requires]
+        executables = {no-such-server = "server"}
+        platforms = ["plan9-mips"]
+        instructions = ["warp9"]
+    """
+    write(place / "wanting", "raise ImportError('of none-such')", params)
+    problem = registry.find("wanting").problem()
+    assert "\n" not in problem
+    places = [
+        problem.index(part)
+        for part in (
+            "algorithm 'wanting': it runs on plan9-mips only, and this is ",
+            "; it needs a processor with warp9",
+            "; it needs no-such-server on PATH: apt install server",
+            "; it needs none-such: pip install none-such",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_families_are_told_without_importing_anything(place):
+    write(place / "explosive", "raise SystemExit('imported')", 'summary = "x"\nfamily = "engine"')
+    write(place / "homeless")
+    write(place / "broken", params='summary = "x"\nfamily = "none of these"')
+    families = registry.families()
+    assert (families["explosive"], families["homeless"]) == ("engine", "other")
+    assert "broken" not in families
+    assert (families["hnsw"], families["faiss-flat"], families["ung"]) == ("library", "exact", "specialised")
+    bundled = {name for name, plugin in registry.plugins().items() if plugin.origin == "bundled"}
+    assert [name for name in bundled if families[name] == "other"] == []
+
+
+def test_an_environment_that_is_not_installed(place):
+    params = 'summary = "x"\nlibraries = ["click"]\n[environment]\nrequirements = ["click==8.1.7"]'
+    write(place / "pinned", params=params)
+    plugin = registry.find("pinned")
+    says = "algorithm 'pinned': its environment is not installed: fannsbench algorithms install pinned"
+    assert plugin.problem() == says
+    with pytest.raises(PluginError, match=says):
+        plugin.library_versions()
+    assert plugin.interpreter == str(plugin.environment.python)
+    assert plugin.environment.packages == {"fannsbench": folders.PACKAGE}
+
+
+def test_the_environment_of_an_installed_plugin_links_its_package(site):
+    params = 'summary = "x"\n[environment]\nrequirements = ["click==8.1.7"]'
+    write(site / "acme_search" / "deep" / "quick", params=params)
+    for package in ("acme_search", "acme_search/deep"):
+        (site / package / "__init__.py").write_text("")
+    write(site / "acme_alone", params=params)
+    install(site, "acme-search", {"acme-quick": "acme_search.deep.quick", "acme-alone": "acme_alone"})
+    for name, package in (("acme-quick", "acme_search"), ("acme-alone", "acme_alone")):
+        linked = registry.find(name).environment.packages
+        assert linked == {"fannsbench": folders.PACKAGE, package: site / package}
 
 
 def with_interpreter(place: Path, name: str, interpreter: Path | str, libraries: str = '["numpy"]'):
@@ -309,12 +396,15 @@ def test_another_interpreter_tells_its_own_versions(place, tmp_path):
     assert plugin.interpreter == str(python)
     assert plugin.library_versions() == {"numpy": "1.0"}
     assert plugin.problem() is None
+    other = with_interpreter(place, "apart-too", python, '["no-such-library", "numpy>=1.1"]')
+    needs = "no-such-library, numpy>=1.1 (1.0 is here)"
+    command = f"{python} -m pip install no-such-library 'numpy>=1.1'"
+    assert other.problem() == f"algorithm 'apart-too': it needs {needs}: {command}"
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (f'exec {sys.executable} "$@"', "importlib.metadata.PackageNotFoundError: No package metadata"),
         ("exit 3", "exit code 3"),
         ("echo broken >&2; exit 1", "broken"),
         ("echo hello", "it does not run as a Python"),

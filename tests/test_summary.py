@@ -95,6 +95,20 @@ def test_the_table_on_the_terminal(sample: Sample) -> None:
     assert ["x[bold]", "kind=flat", *numbers] in lines
 
 
+def test_rows_are_below_their_family_where_there_are_several(sample: Sample) -> None:
+    write(sample, 10, 10, 0.1, algorithm="ung")
+    write(sample, 10, 10, 0.1, algorithm="serf")
+    assert "specialised" not in printed(table.load(sample.results))
+    for name in ("annoy", "hnsw", "mine"):
+        write(sample, 10, 10, 0.1, algorithm=name)
+    lines = printed(table.load(sample.results)).splitlines()
+    known = {"annoy", "hnsw", "library", "serf", "ung", "specialised", "mine", "other"}
+    first = [line.split()[0] for line in lines if line.strip()]
+    assert [word for word in first if word in known] == [
+        "library", "annoy", "hnsw", "specialised", "serf", "ung", "other", "mine",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -342,3 +342,27 @@ def test_memory_that_was_counted_otherwise_is_told_until_it_is_measured_again(sa
     sample.write(created="2025-01-02T00:00:00+00:00")
     rows = table.load(sample.results)
     assert dict(zip(rows.memory, rows.status, strict=True)) == {"resident": "stale", "proportional": "ok"}
+
+
+def test_families_are_those_that_algorithms_declare_now(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where rows come from the cache; a plugin is not imported for it."""
+    for name in ("hnsw", "ung", "plain", "mine"):
+        sample.write(algorithm=name)
+    broken = sample.write("em")
+    broken.write_bytes(b"?")
+
+    def families() -> dict[str, str]:
+        rows = table.load(sample.results)
+        return dict(zip(rows.algorithm, rows.family, strict=True))
+
+    assert families() == {"hnsw": "library", "ung": "specialised", "plain": "other", "mine": "other"}
+    (tmp_path / "plugins" / "mine").mkdir(parents=True)
+    (tmp_path / "plugins" / "mine" / "plugin.py").write_text("raise SystemExit")
+    (tmp_path / "plugins" / "mine" / "params.toml").write_text('summary = "x"\nfamily = "engine"')
+    monkeypatch.setenv("FANNSBENCH_PLUGINS", str(tmp_path / "plugins"))
+    assert families()["mine"] == "engine"
+    assert b"family" not in cache(sample).read_bytes()
+    columns = list(table.load(sample.results).columns)
+    assert columns[columns.index("algorithm") + 1] == "family"

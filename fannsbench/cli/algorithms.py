@@ -1,21 +1,25 @@
-"""`fannsbench algorithms`: list, show, add and check algorithms."""
+"""`fannsbench algorithms`: list, show, add, check and install algorithms."""
 
 from __future__ import annotations
 
 import importlib.resources
+import itertools
 import json
 import re
 import shlex
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fannsbench.cli.options import Names
-from fannsbench.errors import PluginError, UserError
+from fannsbench.errors import PluginError, UserError, one_line
 
 if TYPE_CHECKING:
+    from fannsbench.environments import Environment
     from fannsbench.registry import Plugin
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -24,25 +28,27 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @click.group()
 def algorithms() -> None:
-    """List, show, add and check algorithms."""
+    """List, show, add, check and install algorithms."""
 
 
 @algorithms.command("list")
 @_JSON
 def list_algorithms(as_json: bool) -> None:
-    """All algorithms: what they are, what they serve, and whether they can be used here."""
+    """All algorithms by family: what they are, what they serve, and whether they can be used here."""
     from fannsbench import registry
+    from fannsbench.parameters import FAMILIES
 
     entries = [_overview(plugin) for plugin in registry.plugins().values()]
+    entries.sort(key=lambda entry: FAMILIES.index(entry["family"]))
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return
     rows = []
     for entry in entries:
         filters = "all" if entry["filters"] == _kinds() else _joined(entry["filters"])
-        shown = {"name": entry["name"], "summary": entry["summary"], "filters": filters}
+        shown = {name: entry[name] for name in ("family", "name", "summary")} | {"filters": filters}
         rows.append(shown | {"metrics": _joined(entry["metrics"]), "installed": entry["problem"] or "yes"})
-    _print(rows)
+    _print(rows, group="family")
 
 
 @algorithms.command()
@@ -116,6 +122,53 @@ def new(name: str, folder: Path) -> None:
     click.echo(f"  fannsbench run --algo {name}")
 
 
+@algorithms.command()
+@click.argument("name", type=Names("algorithm", several=False))
+def install(name: str) -> None:
+    """Make the environment that algorithm NAME asks for: a Python of its own with what it pins.
+
+    fannsbench's own environment stays as it is. Exit code 1 if the environment cannot be made.
+    """
+    from fannsbench import registry
+
+    plugin = registry.find(name)
+    with _installing():
+        _environment(plugin).install(click.echo)
+    if problem := plugin.problem():
+        click.echo(f"fannsbench: {problem}", err=True)
+
+
+@algorithms.command()
+@click.argument("name", type=Names("algorithm", several=False))
+def uninstall(name: str) -> None:
+    """Remove the environment that `install` has made for algorithm NAME."""
+    from fannsbench import registry
+
+    plugin = registry.find(name)
+    with _installing():
+        _environment(plugin).uninstall(click.echo)
+
+
+def _environment(plugin: Plugin) -> Environment:
+    if plugin.environment is None:
+        raise UserError(
+            f"algorithm {plugin.name!r} has no environment of its own; its params.toml names no [environment]"
+        )
+    return plugin.environment
+
+
+@contextmanager
+def _installing() -> Iterator[None]:
+    """Exit code 1 where it fails: nothing was wrong with the command."""
+    from fannsbench.environments import InstallationError
+
+    try:
+        yield
+    except InstallationError as error:
+        click.echo(f"fannsbench: {one_line(error)}", err=True)
+        raise click.exceptions.Exit(1) from None
+
+
 @algorithms.command("check")
 @click.argument("name_or_folder", metavar="NAME|FOLDER", type=Names("algorithm", several=False))
 @_JSON
@@ -138,11 +191,17 @@ def check_algorithm(name_or_folder: str, as_json: bool) -> None:
 
 
 def _overview(plugin: Plugin) -> dict[str, Any]:
-    """Name, what it is, what it serves, and why it cannot be used, if so."""
-    entry: dict[str, Any] = {"name": plugin.name, "summary": "", "filters": [], "metrics": []}
+    """Name, family, what it is, what it serves, and why it cannot be used, if so."""
+    entry: dict[str, Any] = {
+        "name": plugin.name,
+        "family": "other",
+        "summary": "",
+        "filters": [],
+        "metrics": [],
+    }
     entry["problem"] = plugin.problem()
     try:
-        entry["summary"] = plugin.declaration.summary
+        entry |= {name: getattr(plugin.declaration, name) for name in ("family", "summary")}
         algorithm = plugin.load()
         entry["filters"] = [kind for kind in _kinds() if kind in algorithm.filters] or ["none"]
         entry["metrics"] = sorted(algorithm.metrics)
@@ -165,7 +224,8 @@ def _joined(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _print(rows: list[dict[str, str]]) -> None:
+def _print(rows: list[dict[str, str]], group: str | None = None) -> None:
+    """A table with a column for each key but `group`, whose value is a heading above rows that share it."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -173,9 +233,14 @@ def _print(rows: list[dict[str, str]]) -> None:
 
     if not rows:
         return
+    columns = [key for key in rows[0] if key != group]
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in rows[0]:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row.values()))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for heading, members in itertools.groupby(rows, key=lambda row: row.get(group or "")):
+        if heading:
+            table.add_section()
+            table.add_row(f"[bold]{heading}")
+        for row in members:
+            table.add_row(*(escape(row[column]) for column in columns))
     Console().print(table)

@@ -16,7 +16,9 @@ _COMMANDS = {
     "run": Lazy("fannsbench.cli.run:run", "Measure algorithms and store the results."),
     "results": Lazy("fannsbench.cli.results:results", "List stored results."),
     "plot": Lazy("fannsbench.cli.plot:plot", "Draw stored results."),
-    "algorithms": Lazy("fannsbench.cli.algorithms:algorithms", "List, show, add and check algorithms."),
+    "algorithms": Lazy(
+        "fannsbench.cli.algorithms:algorithms", "List, show, add, check and install algorithms."
+    ),
     "datasets": Lazy("fannsbench.cli.datasets:datasets", "Import, make, check and describe data sets."),
 }
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from fannsbench.parameters import FAMILIES
 from fannsbench.results import pareto
 
 RECALLS = (0.9, 0.95, 0.99)
@@ -17,8 +18,9 @@ _GROUP = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads"
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each workload, algorithm and build of the measured rows: `qps@0.9` and so on (median
-    QPS, interpolated along the Pareto front; NaN where the recall is not reached), best recall, kind and
-    selectivity of the filter, build figures, search settings measured and failed."""
+    QPS, interpolated along the Pareto front; NaN where the recall is not reached), best recall, the
+    algorithm's family, kind and selectivity of the filter, build figures, search settings measured and
+    failed."""
     return pd.DataFrame([_summary(name, group) for name, group in rows.groupby(_GROUP, sort=True)])
 
 
@@ -28,6 +30,7 @@ def _summary(name: Any, group: pd.DataFrame) -> dict[str, Any]:
     last = group.iloc[-1]
     return {
         **dict(zip(_GROUP, name, strict=True)),
+        "family": last.family,
         "filter_kind": last.filter_kind,
         "selectivity": last.selectivity,
         **{f"qps@{target}": pareto.at_recall(recall, qps, target) for target in RECALLS},
@@ -39,7 +42,7 @@ def _summary(name: Any, group: pd.DataFrame) -> dict[str, Any]:
 
 
 def as_table(summary: pd.DataFrame, workload: str) -> Table:
-    """One workload's part of a summary, for the terminal."""
+    """One workload's part of a summary, for the terminal; by family where there are several."""
     part = summary[summary.workload == workload]
     first = part.iloc[0]
     kind = "unfiltered" if first.filter_kind == "none" else f"filter {first.filter_kind}"
@@ -59,17 +62,26 @@ def as_table(summary: pd.DataFrame, workload: str) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     builds = part.groupby("algorithm").build.nunique()
-    for row in part.to_dict("records"):
-        label = row["algorithm"] if builds[row["algorithm"]] == 1 else f"{row['algorithm']} {row['build']}"
-        failed = f" ({row['failed']} failed)" if row["failed"] else ""
-        megabytes = [row[c] / 1e6 for c in ("index_bytes", "peak_build_bytes", "peak_search_bytes")]
-        table.add_row(
-            escape(label + failed),
-            *(number(row[f"qps@{recall}"]) for recall in RECALLS),
-            "-" if pd.isna(row["best_recall"]) else f"{row['best_recall']:.4f}",
-            *(number(value) for value in (row["build_s"], *megabytes)),
-        )
+    families = [family for family in FAMILIES if (part.family == family).any()]
+    for family in families:
+        if len(families) > 1:
+            table.add_section()
+            table.add_row(f"[bold]{family}")
+        for row in part[part.family == family].to_dict("records"):
+            table.add_row(*_cells(row, with_build=builds[row["algorithm"]] > 1))
     return table
+
+
+def _cells(row: dict[str, Any], with_build: bool) -> list[str]:
+    label = f"{row['algorithm']} {row['build']}" if with_build else row["algorithm"]
+    failed = f" ({row['failed']} failed)" if row["failed"] else ""
+    megabytes = [row[c] / 1e6 for c in ("index_bytes", "peak_build_bytes", "peak_search_bytes")]
+    return [
+        escape(label + failed),
+        *(number(row[f"qps@{recall}"]) for recall in RECALLS),
+        "-" if pd.isna(row["best_recall"]) else f"{row['best_recall']:.4f}",
+        *(number(value) for value in (row["build_s"], *megabytes)),
+    ]
 
 
 def number(value: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fannsbench import registry
 from fannsbench.dataset import Dataset, find
 from fannsbench.errors import UserError
 from fannsbench.results import store
@@ -19,8 +20,8 @@ from fannsbench.results.metrics import Judge
 from fannsbench.results.store import Result
 
 COLUMNS = (
-    "machine", "dataset", "workload", "filter_kind", "algorithm", "build", "search", "k", "threads", "mode",
-    "recall", "qps", "qps_search", "qps_mean", "qps_std", "repetitions",
+    "machine", "dataset", "workload", "filter_kind", "algorithm", "family", "build", "search", "k", "threads",
+    "mode", "recall", "qps", "qps_search", "qps_mean", "qps_std", "repetitions",
     "p50_ms", "p95_ms", "p99_ms", "max_ms", "build_s", "preprocess_s", "index_bytes", "index_memory_bytes",
     "peak_build_bytes", "peak_search_bytes", "memory", "distances_per_query", "duplicates", "violations",
     "selectivity", "unmatched_queries", "queries", "threads_seen", "call_ms", "status", "reason", "path",
@@ -35,6 +36,8 @@ _MEASURES = (
 )  # fmt: skip
 _VERSION = ("source", "libraries", "schema")
 """What of an identity tells versions of one algorithm, and of how it is measured, apart."""
+_OF_FILE = tuple(column for column in COLUMNS if column != "family")
+"""What a row holds of its file, and the cache keeps; an algorithm's family is what is declared now."""
 UNJUDGED = "the data set is not here, so recall is unknown"
 
 
@@ -49,6 +52,7 @@ def load(results: Path) -> pd.DataFrame:
         ]
     _mark_changed(rows)
     _mark_superseded(rows)
+    _name_families(rows)
     kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_MEASURES, "float64")
     table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(kinds)
     by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall"]
@@ -81,7 +85,7 @@ def _row(results: Path, relative: str) -> Row:
     except UserError as error:
         whose = ("machine", "dataset", "workload", "algorithm")
         in_place = len(Path(relative).parts) == len(whose) + 1
-        row: Row = dict.fromkeys(COLUMNS)
+        row: Row = dict.fromkeys(_OF_FILE)
         row |= zip(whose, store.names_of(path) if in_place else [""] * len(whose), strict=True)
         row |= dict.fromkeys(("build", "search", "dataset_path", "checksum", "series"), "")
         return row | {"status": "failed", "reason": str(error), "path": str(path), "judged": True}
@@ -89,7 +93,7 @@ def _row(results: Path, relative: str) -> Row:
 
 def _row_of(path: Path, result: Result) -> Row:
     identity = result.identity
-    row: Row = dict.fromkeys(COLUMNS)
+    row: Row = dict.fromkeys(_OF_FILE)
     row |= {name: identity[name] for name in ("dataset", "workload", "algorithm", "k", "threads", "mode")}
     row |= {
         "machine": result.machine["name"],
@@ -228,3 +232,10 @@ def _mark_superseded(rows: list[Row]) -> None:
     for row in rows:
         if row["series"] and newest[row["machine"], row["series"]][1] != row["version"]:
             row["status"], row["reason"] = "stale", "a later version of the algorithm has been measured"
+
+
+def _name_families(rows: list[Row]) -> None:
+    """By what the algorithms that are here declare."""
+    families = registry.families()
+    for row in rows:
+        row["family"] = families.get(row["algorithm"], "other")
