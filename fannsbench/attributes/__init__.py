@@ -61,7 +61,7 @@ class Attributes(Mapping[str, Column]):
         """The items as their user knows them, `rows` at a time: texts, numbers, lists of texts and dates
         (date32, or timestamp where they have a time), null where missing. Nothing is made of all at once.
         Needs pyarrow."""
-        return batches(self, rows)
+        return batches(self, self.n, rows)
 
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +15,17 @@ from fannsbench.vectors import slices
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from fannsbench.attributes import Attributes
-
 _MICROSECONDS = 1_000_000
 
 
-def batches(attributes: Attributes, rows: int) -> Iterator[pa.RecordBatch]:
-    """See `Attributes.batches`."""
+def batches(
+    columns: Mapping[str, Category | Number | LabelSet], n: int, rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Of n items; see `Attributes.batches`."""
     import pyarrow as pa  # an engine's environment may do without
 
-    part_of = {name: _parts(column) for name, column in attributes.items()}
-    for some in slices(attributes.n, rows):
+    part_of = {name: _parts(column) for name, column in columns.items()}
+    for some in slices(n, rows):
         yield pa.RecordBatch.from_pydict({name: part(some) for name, part in part_of.items()})
 
 
