@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from fannsbench import registry
+from fannsbench.filters import FilterKind
 from fannsbench.parameters import Parameter
 from fannsbench.plot import house_style
 from fannsbench.registry import Plugin
@@ -23,6 +27,7 @@ from fannsbench.results import pareto
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "results" / "reference" / "wordnet-methods"
 FOLDER = "reference/algorithms"
+KINDS = ("none", *FilterKind)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -61,7 +66,8 @@ def _page(plugin: Plugin, picture: str | None) -> Iterator[str]:
     if picture:
         yield f"![Recall against queries per second of {plugin.name}, bright, among all others]({picture})\n"
         yield "Reference results on the data set `wordnet`; the others are grey.\n"
-    yield ast.get_docstring(ast.parse((plugin.folder / "plugin.py").read_text())) or ""
+    docstring = ast.get_docstring(ast.parse((plugin.folder / "plugin.py").read_text())) or ""
+    yield re.sub(r"(?m)^(?!- )(.+)\n(?=- )", r"\1\n\n", docstring)  # a list needs a line before it
     for phase, declared in (("Build", declaration.build), ("Search", declaration.search)):
         if declared:
             yield f"\n## {phase} parameters\n"
@@ -80,30 +86,35 @@ def _row(name: str, parameter: Parameter) -> str:
 
 
 def _picture(figures: pd.DataFrame, name: str) -> bytes:
-    """A panel for each workload that the algorithm was measured on."""
-    workloads = figures[figures.algorithm == name].workload.unique()
+    """A panel for each workload that the algorithm was measured on, unfiltered search first."""
+    own = figures[figures.algorithm == name].drop_duplicates("workload")
+    workloads = own.sort_values("filter_kind", key=lambda kinds: kinds.map(KINDS.index)).workload
     columns = min(3, len(workloads))
     rows = -(-len(workloads) // columns)
     with house_style():
         figure, grid = plt.subplots(
-            rows, columns, figsize=(3.2 * columns, 2.5 * rows), squeeze=False, layout="constrained"
-        )
+            rows, columns, figsize=(0.4 + 2.2 * columns, 0.4 + 1.7 * rows), squeeze=False, sharex=True,
+            sharey=True, layout="constrained",
+        )  # fmt: skip
         for axes in grid.flat[len(workloads) :]:
             axes.remove()
         for axes, workload in zip(grid.flat, workloads, strict=False):
             here = figures[figures.workload == workload]
-            for other, rows_of in here.groupby("algorithm"):
-                bright = other == name
-                recall, qps = rows_of.recall.to_numpy(float), rows_of.qps.to_numpy(float)
-                points = pareto.front(recall, qps)
-                axes.plot(
-                    recall[points], qps[points], marker="o", markersize=4 if bright else 2,
-                    color="C0" if bright else "0.8", zorder=2 + bright, linewidth=2 if bright else 1,
-                )  # fmt: skip
-            axes.set(
-                title=workload, yscale="log", xlabel="recall", ylabel="queries per second", xlim=(0.5, 1.01)
-            )
+            for other, points in here.groupby("algorithm"):
+                _draw(axes, points, bright=other == name)
+            axes.set_title(workload)
+        axes.set(yscale="log", xlim=(0.5, 1.02), ylim=(30, 60_000))
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        figure.supxlabel("recall")
+        figure.supylabel("queries per second")
         image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=110)
+        figure.savefig(image, format="png", dpi=180)
         plt.close(figure)
     return image.getvalue()
+
+
+def _draw(axes: Axes, points: pd.DataFrame, bright: bool) -> None:
+    recall, qps = points.recall.to_numpy(float), points.qps.to_numpy(float)
+    front = pareto.front(recall, qps)
+    look = {"color": "C0", "zorder": 3, "markersize": 4} if bright else {"color": "0.8", "markersize": 2}
+    axes.plot(recall[front], qps[front], marker="o", **look)

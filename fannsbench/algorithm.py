@@ -34,7 +34,7 @@ class Algorithm(ABC):
 
     filters: frozenset[FilterKind] = frozenset()
     """The filter kinds it serves; empty: unfiltered search only. A class names all that it can serve; an
-    instance whose build parameters allow fewer sets its own in __init__, as it may `exact_filter`."""
+    instance whose build parameters allow fewer sets its own in `__init__`, as it may `exact_filter`."""
     metrics: ClassVar[frozenset[Metric]] = frozenset({Metric.EUCLIDEAN})
     exact_filter: bool = True
     """False: it may return items that do not match (AFANNS); they count as misses."""
