@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from textwrap import dedent
 
+import psutil
 import pytest
 
 from fannsbench import registry
 from fannsbench.errors import PluginError
-from fannsbench.testing import FAILED, NOT_APPLICABLE, OK, Finding, check
+from fannsbench.testing import FAILED, NOT_APPLICABLE, OK, Finding, check, process, suite
 
 SOUND = '''
 """Exact search in plain numpy, with parameters that change nothing."""
@@ -95,8 +98,8 @@ def write(folder: Path, name: str, body: str, params: str = PARAMS) -> Path:
 
 
 def findings(folder: Path, name: str, body: str, params: str = PARAMS) -> dict[str, Finding]:
-    """What the suite says, by check."""
-    found = check(registry.from_folder(write(folder, name, body, params)))
+    """What the suite says, by check; in this process, which is quicker."""
+    found = list(suite.run(registry.from_folder(write(folder, name, body, params))))
     assert len({finding.check for finding in found}) == len(found)
     return {finding.check: finding for finding in found}
 
@@ -463,4 +466,169 @@ def test_a_broken_declaration_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", registry.plugins())
 def test_bundled_plugins_pass(name: str) -> None:
-    assert [finding for finding in check(registry.find(name)) if finding.outcome == FAILED] == []
+    assert [finding for finding in suite.run(registry.find(name)) if finding.outcome == FAILED] == []
+
+
+def test_a_plugin_is_checked_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """That ends with it, and whose other output does no harm."""
+    body = """
+    import os, subprocess
+    class Plain(Sound):
+        def build(self, items, threads):
+            super().build(items, threads)
+            print('{"event": "done"}')
+            os.write(1, b'{"event": "found"}\\n')
+            self.server = subprocess.Popen(["sleep", "1000"])
+        def counters(self):
+            return {"distances": self.computed, "pid": os.getpid()} if self.computed else {}
+        def close(self):
+            if hasattr(self, "server"):
+                self.server.kill()
+                self.server.wait()
+    """
+    told: list[Finding] = []
+    found = check(registry.from_folder(write(tmp_path, "talkative", body)), told.append)
+    assert told == found
+    assert [finding for finding in found if finding.outcome == FAILED] == []
+    (counters,) = [finding.detail for finding in found if finding.check == "counters"]
+    assert f"pid {os.getpid():,}" not in counters
+
+
+@pytest.mark.parametrize(
+    ("deed", "detail"),
+    [
+        ("ctypes.string_at(0)", "ended its process: SIGSEGV"),
+        ("os._exit(3)", "ended its process: exit code 3"),
+        ("time.sleep(3600)", "over 5 s"),
+    ],
+)
+def test_what_ends_the_process_is_a_finding_and_the_other_checks_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, detail: str
+) -> None:
+    monkeypatch.setattr(process, "CHECK_SECONDS", 5.0)
+    body = f"""
+    import ctypes, os, time
+    class Plain(Sound):
+        def save(self, folder):
+            {deed}
+    """
+    name = f"deadly_{len(deed)}"
+    found = {f.check: f for f in check(registry.from_folder(write(tmp_path, name, body)))}
+    assert failed(found) == {"save and load"}
+    assert found["save and load"].detail == detail
+    assert found["close"].outcome == OK
+
+
+def test_a_plugin_that_ends_its_process_at_once_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"cannot begin: ended its process: exit code 7 \(bye\)"):
+        check(registry.from_folder(write(tmp_path, "leaves", "import os\nos.write(2, b'bye')\nos._exit(7)")))
+
+
+def test_a_plugin_with_an_interpreter_of_its_own_is_checked_by_that(tmp_path: Path) -> None:
+    launcher = tmp_path / "python"
+    launcher.write_text(f'#!/bin/sh\nOWN_INTERPRETER=yes exec {sys.executable} "$@"\n')
+    launcher.chmod(0o755)
+    body = """
+    import os
+    class Plain(Sound):
+        def build(self, items, threads):
+            assert os.environ.get("OWN_INTERPRETER") == "yes"
+            super().build(items, threads)
+    """
+    params = PARAMS.replace("summary =", f'interpreter = "{launcher}"\nsummary =')
+    found = check(registry.from_folder(write(tmp_path, "elsewhere", body, params)))
+    assert [finding for finding in found if finding.outcome == FAILED] == []
+
+
+def test_what_close_leaves_behind_is_told_by_name(tmp_path: Path) -> None:
+    body = """
+    import subprocess
+    class Plain(Sound):
+        def build(self, items, threads):
+            super().build(items, threads)
+            type(self).servers.append(subprocess.Popen(["sleep", "1234"]))
+        servers = []
+    """
+    found = findings(tmp_path, "leaving", body)
+    try:
+        assert failed(found) == {"close"}
+        assert found["close"].detail == "close leaves a process: sleep 1234"
+    finally:
+        for child in psutil.Process().children():
+            if child.cmdline()[:1] == ["sleep"]:
+                child.kill()
+                child.wait()
+
+
+@pytest.mark.parametrize(
+    ("close", "detail"),
+    [
+        ("del self.vectors", "AttributeError: "),
+        ("time.sleep(1)", "close took 2 s; it has 0.5 s"),
+    ],
+)
+def test_closing_is_quick_and_can_be_done_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: str, detail: str
+) -> None:
+    monkeypatch.setattr(suite, "CLOSE_SECONDS", 0.5)
+    body = f"import time\nclass Plain(Sound):\n    def close(self):\n        {close}"
+    found = findings(tmp_path, f"closing_{len(close)}", body)
+    assert failed(found) == {"close"}
+    assert found["close"].detail.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("steps", "detail"),
+    [
+        ("(1, 2), (2, 2)", None),
+        ("(2, 4), (1, 4), (4, 4)", "progress goes back"),
+        ("(1, 2)", "a build ends at 1 of 2"),
+        ("(3, 2)", "progress says 3 of 2"),
+        ("(0.5, 1), (1, 1)", "progress is told by integers, not by 0.5"),
+    ],
+)
+def test_progress_goes_forward_to_the_end(tmp_path: Path, steps: str, detail: str | None) -> None:
+    body = f"""
+    class Plain(Sound):
+        def build(self, items, threads):
+            super().build(items, threads)
+            for done, total in [{steps}]:
+                self.progress(done, total)
+    """
+    found = findings(tmp_path, f"progress_{sum(map(ord, steps))}", body)
+    assert failed(found) == ({"progress"} if detail else set())
+    assert detail is None or found["progress"].detail == detail
+
+
+NARROWING = """
+class Plain(Sound):
+    filters = frozenset({classs})
+    def __init__(self, metric, seed, size):
+        super().__init__(metric, seed, size)
+        if size == 4:
+            self.filters = frozenset({instance})
+            self.exact_filter = {exact}
+    def search(self, queries, k, selection):
+        if self.size == 4 and selection is not None and selection.filter.kind not in self.filters:
+            raise ValueError("not served")
+        if self.size != 4:
+            return super().search(queries, k, selection)
+        return super().search(queries, k, None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("classs", "instance", "exact", "wrong"),
+    [
+        (["EM", "R"], ["R"], False, set()),
+        (["EM"], ["EM"], False, set()),
+        (["EM"], ["EM"], True, {"declared parameters"}),
+        (["EM"], ["EM", "R"], False, {"what it serves"}),
+    ],
+)
+def test_what_is_served_and_how_exactly_may_depend_on_build_parameters(
+    tmp_path: Path, classs: list[str], instance: list[str], exact: bool, wrong: set[str]
+) -> None:
+    body = NARROWING.format(classs=classs, instance=instance, exact=exact)
+    name = f"narrowing_{len(classs)}_{len(instance)}_{exact}".lower()
+    assert failed(findings(tmp_path, name, body)) == wrong

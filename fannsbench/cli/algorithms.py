@@ -173,13 +173,19 @@ def _installing() -> Iterator[None]:
 @click.argument("name_or_folder", metavar="NAME|FOLDER", type=Names("algorithm", several=False))
 @_JSON
 def check_algorithm(name_or_folder: str, as_json: bool) -> None:
-    """Run the compliance suite on an algorithm, or on a plugin's folder. Exit code 1 if a check fails."""
+    """Run the compliance suite on an algorithm, or on a plugin's folder. Exit code 1 if a check fails.
+
+    It runs in a process of its own, by the algorithm's interpreter; whatever happens to that is a finding.
+    """
+    from rich.console import Console
+
     from fannsbench import registry
     from fannsbench.testing import FAILED, check
 
     is_folder = Path(name_or_folder).is_dir() or len(Path(name_or_folder).parts) > 1
     found = registry.from_folder(Path(name_or_folder)) if is_folder else registry.find(name_or_folder)
-    findings = check(found)
+    with Console(stderr=True).status(f"checking {found.name}") as status:
+        findings = check(found, lambda finding: status.update(f"checked {found.name}: {finding.check}"))
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in findings], indent=1))
     else:

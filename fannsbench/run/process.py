@@ -1,4 +1,5 @@
-"""A worker's process and whatever it starts: begun, listened to, weighed and ended together."""
+"""A worker's process and whatever it starts: begun, listened to, weighed and ended together; and the worker's
+end of that line."""
 
 from __future__ import annotations
 
@@ -8,8 +9,11 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import IO, Any
 
 import psutil
@@ -23,6 +27,24 @@ _LAST_WORDS_SECONDS = 1.0
 _EXIT_SECONDS = 10.0
 _MARK = "FANNSBENCH_WORKER"
 """A variable by which all that a worker has started is known, whoever its parent is by now."""
+
+
+Report = Callable[..., None]
+"""report(event, **details)"""
+
+
+@contextmanager
+def reporting() -> Iterator[Report]:
+    """In a worker: what tells events to whoever has started it. All else that is written to standard output,
+    also by C libraries and by processes that are started, goes to standard error."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def report(event: str, **details: Any) -> None:
+        events.write(json.dumps({"event": event, **details}) + "\n")
+
+    with redirect_stdout(sys.stderr):
+        yield report
 
 
 class WorkerProcess:

@@ -9,18 +9,14 @@ it waits for a line on its standard input, so that showing what there is so far 
 from __future__ import annotations
 
 import ctypes
-import json
 import math
-import os
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -36,8 +32,8 @@ from fannsbench.results.metrics import judged
 from fannsbench.results.store import BuildFigures, Result, Run
 from fannsbench.run import memory, threads, timing
 from fannsbench.run.job import Job, Setting
+from fannsbench.run.process import Report, reporting
 
-Report = Callable[..., None]
 _LONGEST_REASON = 500
 _TELLING_SECONDS = 0.25
 
@@ -46,13 +42,7 @@ def main() -> None:
     """Entry point."""
     _adopt_orphans()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text())
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # also for what C libraries print
-
-    def report(event: str, **details: Any) -> None:
-        events.write(json.dumps({"event": event, **details}) + "\n")
-
-    with redirect_stdout(sys.stderr):
+    with reporting() as report:
         worker = _Worker(job, report)
         try:
             worker.run()
@@ -62,7 +52,7 @@ def main() -> None:
             sys.exit(1)
         finally:
             worker.close()
-    report("done")
+        report("done")
 
 
 def _adopt_orphans() -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from fannsbench import machine
 from fannsbench.algorithm import Algorithm
 from fannsbench.dataset import UNFILTERED
 from fannsbench.errors import PluginError, UserError, one_line
+from fannsbench.filters import FilterKind
 from fannsbench.metric import Metric
 from fannsbench.parameters import Parameter, Settings, Value, defaults
 from fannsbench.registry import Plugin
 from fannsbench.run import threads, timing
+from fannsbench.run.executor import CLOSE_SECONDS
 from fannsbench.testing.world import EVERYTHING, KINDS, NOTHING, NUM_ITEMS, Task, World
 
 OK, FAILED, NOT_APPLICABLE = "ok", "FAILED", "not applicable"
@@ -48,12 +51,18 @@ class _NotApplicableError(Exception):
     """The check has nothing to look at in this plugin."""
 
 
-def check(plugin: Plugin) -> list[Finding]:
-    """Run every check, in this process. Raises PluginError if the plugin cannot even be loaded."""
+def run(
+    plugin: Plugin, known: Collection[str] = (), begin: Callable[[str], object] = str
+) -> Iterator[Finding]:
+    """Make every check whose name is not known yet, in this process; `begin` is told the name of each before
+    it is made. Raises PluginError if the plugin cannot even be loaded."""
     algorithm_class = plugin.load()
     with tempfile.TemporaryDirectory(prefix="fannsbench-check-") as folder, ExitStack() as opened:
         suite = _Suite(plugin, algorithm_class, Path(folder), opened)
-        return [_finding(name, body) for name, body in suite.checks()]
+        for name, body in suite.checks():
+            if name not in known:
+                begin(name)
+                yield _finding(name, body)
 
 
 def _finding(name: str, body: Callable[[], str]) -> Finding:
@@ -78,9 +87,22 @@ class _Suite:
         self.worlds: dict[tuple[Metric, int, int], World] = {}
         self.shared: dict[World, Algorithm] = {}
         self.metric = sorted(algorithm_class.metrics)[0]
+        self.made: list[Algorithm] = []
+        opened.callback(self.close_all)
+
+    @cached_property
+    def filters(self) -> frozenset[FilterKind]:
+        """What the plugin serves by its defaults."""
+        return frozenset(self.plugin.create(self.metric).filters)
+
+    def close_all(self) -> None:
+        for algorithm in self.made:
+            with suppress(Exception):  # a finding of the check `close`
+                algorithm.close()
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "skip", self.skip
+        yield "what it serves", self.what_it_serves
         for name in (UNFILTERED, *KINDS):
             label = "unfiltered" if name == UNFILTERED else f"filter {name.upper()}"
             yield f"answers, {label}", partial(self.answers, name)
@@ -98,12 +120,26 @@ class _Suite:
         yield "declared parameters", self.declared_parameters
         yield "bad parameters", self.bad_parameters
         yield "counters", self.counters
+        yield "progress", self.progress
+        yield "close", self.close
 
     def skip(self) -> str:
         reasons = {name: self.skipped(self.world(), name) for name in self.world().tasks}
         assert all(reason is None or reason for reason in reasons.values()), "a reason must be a text or None"
         assert self.served(self.world()), f"no workload is served: {next(iter(reasons.values()))}"
         return f"{sum(reason is None for reason in reasons.values())} of {len(reasons)} workloads are served"
+
+    def what_it_serves(self) -> str:
+        """Instances are made without being built, whatever their parameters."""
+        most, fewer = self.algorithm_class.filters, 0
+        for settings in _one_by_one(self.declaration.build):
+            serves = most
+            with suppress(Exception):  # a finding of the check of parameters
+                serves = frozenset(self.new(self.world(), **settings).filters)
+            more = sorted(serves - most)
+            assert not more, f"with {settings} it claims {more[0]}, which its class does not"
+            fewer += serves != most
+        return ", ".join(sorted(most)) + (f"; fewer with {fewer} values" if fewer else "")
 
     def answers(self, *names: str, **data: Any) -> str:
         """To those of the workloads, or of all, that the plugin serves, on some `world`."""
@@ -117,14 +153,14 @@ class _Suite:
             if self.algorithm_class.builds_on_attributes or world not in self.shared:
                 self.shared[world] = self.built(world, name)
             task = world.tasks[name]
-            recalls.append(self.judge(task, self.ask(self.shared[world], task)))
+            recalls.append(self.judge(self.shared[world], task))
         return f"recall {min(recalls):.3f}"
 
     def single_queries(self) -> str:
         algorithm, task = self.example()
         algorithm.configure(**self.thorough())
         rows = [_search(algorithm, task, np.array([j])) for j in range(len(task.queries))]
-        return f"recall {self.judge(task, np.concatenate(rows)):.3f}"
+        return f"recall {self.judge(algorithm, task, np.concatenate(rows)):.3f}"
 
     def determinism(self) -> str:
         algorithm, task = self.example()
@@ -143,6 +179,7 @@ class _Suite:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         assert size, "save wrote nothing"
         loaded = self.new(self.world())
+        self.made.append(loaded)
         loaded.warm_up()
         loaded.load(folder, task.items)
         differing = _differing(before, self.ask(loaded, task))
@@ -177,7 +214,7 @@ class _Suite:
         assert others < OTHER_THREADS, f"{others:.0%} of a search on one thread was spent on others"
         with threads.limited(2):
             algorithm.threads = min(2, len(cores))
-            self.judge(task, self.ask(algorithm, task))
+            self.judge(algorithm, task)
         return "a search on one thread uses one"
 
     def declared_parameters(self) -> str:
@@ -185,10 +222,11 @@ class _Suite:
         tried = 0
         for settings in _one_by_one(self.declaration.build):
             other = self.built(self.world(), task.workload.name, **settings)
-            self.judge(task, self.ask(other, task), lowest=0)
+            if task.workload.kind is None or task.workload.kind in other.filters:
+                self.judge(other, task, lowest=0)
             tried += 1
         for settings in _one_by_one(self.declaration.search):
-            self.judge(task, self.ask(algorithm, task, **settings), lowest=0)
+            self.judge(algorithm, task, self.ask(algorithm, task, **settings), lowest=0)
             tried += 1
         return f"{tried} values of {len(self.declaration.build) + len(self.declaration.search)} parameter(s)"
 
@@ -214,8 +252,45 @@ class _Suite:
         assert not kept, f"counters begin anew with configure; these do not: {kept}"
         return ", ".join(f"{name} {value:,.0f}" for name, value in counters.items()) or "none"
 
-    def judge(self, task: Task, found: np.ndarray, lowest: float = LOWEST_RECALL) -> float:
-        """The recall, if all that a plugin promises is kept."""
+    def progress(self) -> str:
+        world = self.world()
+        told: list[tuple[int, int]] = []
+        algorithm = self.new(world)
+        self.made.append(algorithm)
+        algorithm.warm_up()
+        algorithm.progress = lambda done, total: told.append((done, total))
+        algorithm.build(world.tasks[self.example_name(world)].items, 1)
+        for done, total in told:
+            assert isinstance(done, int | np.integer), f"progress is told by integers, not by {done!r}"
+            assert 0 <= done <= total, f"progress says {done} of {total}"
+        steps = [done / total for done, total in told if total]
+        assert steps == sorted(steps), "progress goes back"
+        assert not told or told[-1][0] == told[-1][1], f"a build ends at {told[-1][0]} of {told[-1][1]}"
+        return f"told {len(told)} times"
+
+    def close(self) -> str:
+        self.new(self.world()).close()
+        others = _children()
+        algorithm, task = self.example()
+        self.ask(algorithm, task)
+        began = time.monotonic()
+        algorithm.close()
+        algorithm.close()
+        seconds = time.monotonic() - began
+        assert seconds <= CLOSE_SECONDS, f"close took {seconds:.0f} s; it has {CLOSE_SECONDS:g} s"
+        left = _children() - others
+        assert not left, f"close leaves a process: {_command(min(left))}"
+        return "before a build, after a search, and twice"
+
+    def judge(
+        self,
+        algorithm: Algorithm,
+        task: Task,
+        found: np.ndarray | None = None,
+        lowest: float = LOWEST_RECALL,
+    ) -> float:
+        """The recall of what was found, or is now, if all that a plugin promises is kept."""
+        found = self.ask(algorithm, task) if found is None else found
         found = timing.as_ids(found, task.distances.shape[1])
         name, pairs, in_order = task.workload.name, 0, 0
         for j, row in enumerate(found):
@@ -223,7 +298,7 @@ class _Suite:
             assert (row[: len(ids)] >= 0).all(), f"{name}, query {j}: -1 stands before an id; it pads the end"
             assert len(np.unique(ids)) == len(ids), f"{name}, query {j}: an id is repeated"
             wrong = ids[~task.matching[j, ids]]
-            if self.algorithm_class.exact_filter and len(wrong):
+            if algorithm.exact_filter and len(wrong):
                 raise AssertionError(f"{name}, query {j}: item {wrong[0]} does not match the filter")
             steps = np.diff(task.distances[j, ids])
             pairs, in_order = pairs + len(steps), in_order + int((steps > -1e-5).sum())
@@ -239,15 +314,19 @@ class _Suite:
     def example(self) -> tuple[Algorithm, Task]:
         """A new build for some workload that the plugin serves, filtered if it serves one."""
         world = self.world()
+        name = self.example_name(world)
+        return self.built(world, name), world.tasks[name]
+
+    def example_name(self, world: World) -> str:
         names = self.served(world)
         if not names:
             raise _NotApplicableError("it serves no workload")
-        name = next((name for name in reversed(KINDS) if name in names), names[0])
-        return self.built(world, name), world.tasks[name]
+        return next((name for name in reversed(KINDS) if name in names), names[0])
 
     def built(self, world: World, name: str, **build: Value) -> Algorithm:
         algorithm = self.new(world, **build)
         algorithm.warm_up()
+        self.made.append(algorithm)
         algorithm.build(world.tasks[name].items, 1)
         return algorithm
 
@@ -260,7 +339,7 @@ class _Suite:
     def skipped(self, world: World, name: str) -> str | None:
         """Why the plugin does not serve the workload."""
         workload = world.tasks[name].workload
-        if workload.kind and workload.kind not in self.algorithm_class.filters:
+        if workload.kind and workload.kind not in self.filters:
             return f"it does not claim {workload.kind}"
         return self.algorithm_class.skip(world.dataset, workload)
 
@@ -286,6 +365,14 @@ def _search(algorithm: Algorithm, task: Task, which: np.ndarray) -> np.ndarray:
     assert found.dtype == np.int32, f"ids are {found.dtype}; they must be int32"
     assert np.array_equal(queries, task.queries[which]), "search writes into the queries"
     return found
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def _command(pid: int) -> str:
+    return " ".join(psutil.Process(pid).cmdline()) or f"process {pid}"
 
 
 def _differing(one: np.ndarray, other: np.ndarray) -> int:
