@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+import psutil
 
 from fannsbench.errors import DatasetError
 
 PACKAGE = Path(__file__).resolve().parent  # plugins' environments only link it
 CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
+OLD = 24 * 3600.0
+"""Seconds after which what nobody uses is taken for left."""
+_PART = ".part"
+_HOLD = ".in-use"
 _SHOWN = 50
 """Characters of a file's name in that of its temporary one, which must not be longer than names may be."""
 
@@ -59,9 +67,11 @@ def require_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` if the block succeeds, and vanishes if not."""
+    """A temporary name beside `path` that becomes `path` if the block succeeds, and vanishes if not. What a
+    process that was killed has left there so, a day ago or earlier, vanishes too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:_SHOWN]}.", suffix=".part", dir=path.parent)
+    _remove_left(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:_SHOWN]}.", suffix=_PART, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -70,6 +80,57 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left(folder: Path) -> None:
+    old = [path for path in folder.glob(f".*{_PART}") if _age(path) > OLD]
+    for path in old:
+        if not _is_open(path):
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was written; 0 for what is not there."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_open(path: Path) -> bool:
+    """Has some process opened it, of those that may be looked at?"""
+    name = str(path.resolve())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if any(file.path == name for file in process.open_files()):
+                return True
+    return False
+
+
+@contextmanager
+def held(folder: Path, alone: bool = False) -> Iterator[bool]:
+    """Hold a folder that others may want to remove: `alone` or with others that use it. Gives whether that is
+    so; it is not where another process holds it alone, or, for `alone`, holds it at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _HOLD).open("a")
+    except OSError:  # nothing can be written there, so nothing will be removed either
+        yield not alone
+        return
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        if not alone:
+            os.utime(file.fileno())
+        yield True
+
+
+def is_unused(folder: Path) -> bool:
+    """Has nobody begun to hold the folder for a day?"""
+    return _age(folder / _HOLD if (folder / _HOLD).exists() else folder) > OLD
 
 
 def _umask() -> int:

@@ -20,6 +20,7 @@ _COMMANDS = {
         "fannsbench.cli.algorithms:algorithms", "List, show, add, check and install algorithms."
     ),
     "datasets": Lazy("fannsbench.cli.datasets:datasets", "Import, make, check and describe data sets."),
+    "cache": Lazy("fannsbench.cli.cache:cache", "Show and clear what is kept to save time."),
 }
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)

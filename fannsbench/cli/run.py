@@ -149,11 +149,13 @@ def _accepted_proposal(context: click.Context) -> list[str]:
 
 
 def _execute(planned: Plan, limits: Any, results: Path, outcome: Outcome) -> None:
+    from fannsbench import housekeeping
     from fannsbench.cli.progress import RunProgress
     from fannsbench.run import executor
 
     if planned.jobs:
         executor.check_writable(results)
+        housekeeping.clear_old_kernels()
     with RunProgress(planned.jobs) as progress:
 
         def observe(job: Job, event: dict[str, Any]) -> None:

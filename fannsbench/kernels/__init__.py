@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -25,6 +26,10 @@ def _sources_digest() -> str:
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(folders.cache() / "kernels" / _sources_digest())  # type: ignore[attr-defined]
+CACHE = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+"""Where compiled code is kept; held, so that no other process removes it, for the life of this one."""
+_hold = folders.held(CACHE)
+_hold.__enter__()
 
 
 def jit(function: _Function) -> _Function:
