@@ -25,6 +25,7 @@ from fannsbench import plot
 from fannsbench.cli.plot import plot as plot_command
 from fannsbench.dataset import Dataset
 from fannsbench.errors import UnknownNameError, UserError
+from fannsbench.parameters import FAMILIES
 from fannsbench.plot import bands, style
 from fannsbench.plot.columns import describe, percent, quantity
 from fannsbench.plot.frame import wrapped
@@ -87,6 +88,7 @@ def table(algorithms, workloads=("em",), machines=("ryzen",), builds=2, datasets
                         "workload": workload,
                         "filter_kind": KINDS[workload],
                         "algorithm": algorithm,
+                        "family": "other",
                         "build": f"M={16 * (build + 1)} ef_construction=200",
                         "search": f"ef={10 * step}",
                         "k": k,
@@ -137,6 +139,25 @@ def banded(rows):
         for row in rows.to_dict("records")
         for order, label in reversed(list(enumerate(labels)))
     )
+
+
+def test_families_have_headings_over_their_members():
+    """In a legend and in lists; a single family has none."""
+    rows = in_families(table(TWENTY, KINDS))
+    (legend,) = plot.figure(rows).legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    of_name = dict(zip(rows["algorithm"], rows["family"], strict=True))
+    assert texts == [
+        text
+        for family in FAMILIES
+        for text in (family.capitalize(), *(name for name in TWENTY if of_name[name] == family))
+    ]
+    (axes,) = plot.figure(in_families(table(TWENTY)), y="build_s").axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert [text for text in shown if text in [f.capitalize() for f in FAMILIES]] == [
+        family.capitalize() for family in FAMILIES
+    ]
+    assert len(axes.patches) == len(set(shown)) - len(FAMILIES)
 
 
 def draw_bands(rows):
@@ -191,6 +212,12 @@ def note_of(figure):
     return " ".join(text.get_text() for text in figure.texts)
 
 
+def in_families(rows):
+    """The algorithms dealt to families, three to each but the last."""
+    names = style.ordered(rows["algorithm"])
+    return rows.assign(family=rows["algorithm"].map(lambda name: FAMILIES[names.index(name) // 3]))
+
+
 PICTURES = {
     "one algorithm, one workload": lambda: plot.figure(table(["hnsw"])),
     "one point": lambda: plot.figure(table(["exact"])),
@@ -206,6 +233,9 @@ PICTURES = {
     "two machines, three workloads": lambda: plot.figure(
         table(LIBRARIES, ["none", "em", "c"], ["ryzen", "laptop"])
     ),
+    "families": lambda: plot.figure(in_families(table(TWENTY, KINDS))),
+    "build time by families": lambda: plot.figure(in_families(table(TWENTY)), y="build_s"),
+    "latency by families": lambda: plot.figure(in_families(table(TWENTY)), y="latency"),
     "data sets": lambda: plot.figure(table(LIBRARIES, datasets=["words", "images"])),
     "index size and recall": lambda: plot.figure(table(TWENTY), x="index_bytes", y="recall"),
     "recall and p99": lambda: plot.figure(table(TWENTY), y="p99_ms"),
@@ -245,6 +275,48 @@ def test_no_name_covers_a_point_of_a_front(name):
         box = text.get_window_extent()
         inside = (points > [box.x0, box.y0]) & (points < [box.x1, box.y1])
         assert not inside.all(axis=1).any(), text.get_text()
+
+
+def scattered(count, seed):
+    """As many algorithms with one setting each, all over the panel."""
+    rows = table([f"method-{i}" for i in range(count)]).groupby("algorithm").head(1).copy()
+    random = np.random.default_rng(seed)
+    rows["recall"] = 1 - 10 ** random.uniform(-3, -0.6, count)
+    rows["qps"] = 10 ** random.uniform(3, 4, count)
+    return plot.figure(rows)
+
+
+def crossings(figure):
+    """Names that a leader runs through, between its ends."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    (axes,) = figure.axes
+    boxes = {text.get_text(): text.get_window_extent(renderer) for text in names_in(axes)}
+    found = []
+    for leader in axes.texts:
+        if isinstance(leader, Annotation) and leader.arrow_patch is not None:
+            path = leader.arrow_patch.get_path().transformed(leader.arrow_patch.get_transform())
+            start, end = path.vertices[0], path.vertices[-1]
+            inner = start + np.linspace(0.05, 0.95, 200)[:, None] * (end - start)
+            found += [name for name, box in boxes.items() if any(box.contains(*place) for place in inner)]
+    return found
+
+
+@pytest.mark.parametrize("count", [10, 18, 25])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_leader_crosses_a_name(count, seed):
+    figure = scattered(count, seed)
+    assert crossings(figure) == []
+    assert overlaps(shown_texts(figure)) == []
+
+
+def test_the_crossing_check_sees_a_crossing():
+    figure = scattered(25, 0)
+    (axes,) = figure.axes
+    leader = next(text for text in axes.texts if isinstance(text, Annotation))
+    (x, y), (x1, y1) = axes.transAxes.inverted().transform(axes.transData.transform(leader.xy)), leader.xyann
+    names_in(axes)[0].set_position(((x + x1) / 2, (y + y1) / 2))
+    assert crossings(figure)
 
 
 def test_the_overlap_check_sees_an_overlap():

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fannsbench.plot.columns import Column, axis_label, describe, scale
-from fannsbench.plot.curves import curves, variants
+from fannsbench.plot.curves import curves, headed, variants
 from fannsbench.plot.frame import Frame, Layout, text_width
 from fannsbench.plot.labels import LINE, name_rows
 from fannsbench.plot.rows import footnote, measured, memory_notes
@@ -29,8 +29,9 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look], y: str) -> Figure:
     drawn = measured(rows, y)
     column, datasets = describe(y), sorted(set(drawn["dataset"]))
     bars = pd.DataFrame(_bars(drawn, looks, y)).sort_values("middle", kind="stable")
-    order = bars.groupby("text", sort=False)["middle"].median().sort_values(kind="stable").index
-    inks = bars.drop_duplicates("text").set_index("text")["ink"]
+    of_text = bars.drop_duplicates("text").set_index("text")
+    by_size = bars.groupby("text", sort=False)["middle"].median().sort_values(kind="stable").index
+    order = headed(by_size, dict(of_text["family"]))
     layout = Layout(
         len(datasets),
         _COLUMNS,
@@ -43,12 +44,12 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look], y: str) -> Figure:
     frame = Frame(layout, datasets if len(datasets) > 1 else [""], axis_label(column, drawn[y]), [""], notes)
     for axes, dataset in zip(frame.axes, datasets, strict=True):
         _scale(axes, column, bars, layout.width)
-        name_rows(axes, list(order), [inks[text] for text in order])
+        name_rows(axes, order, dict(of_text["ink"]))
         here = bars[bars["dataset"] == dataset].set_index("text")
         for place, text in enumerate(order):
             if text in here.index:
                 _bar(axes, place, here.loc[text], column)
-            else:
+            elif text in of_text.index:
                 axes.annotate(
                     "no result", (0, place), (4, 0), ("axes fraction", "data"), "offset points", color=GREY
                 )
@@ -62,6 +63,7 @@ def _bars(drawn: pd.DataFrame, looks: Mapping[str, Look], y: str) -> Iterator[di
             by_workload = group.groupby("workload")[y].max()
             yield {
                 "dataset": dataset,
+                "family": curve.family,
                 "text": f"{curve.text}  {names[build]}".rstrip(),
                 "colour": curve.look.colour,
                 "ink": curve.look.ink,

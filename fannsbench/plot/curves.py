@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from fannsbench.parameters import FAMILIES
 from fannsbench.plot.style import LINE_NAMES, LINE_POINTS, LINES, MARKER_POINTS, Line, Look, ordered
 
 _APART = ["machine", "threads", "mode"]
@@ -35,6 +36,10 @@ class Curve:
     look: Look
     variant: Variant
     rows: pd.DataFrame
+
+    @property
+    def family(self) -> str:
+        return str(self.rows["family"].iloc[0])
 
     @property
     def text(self) -> str:
@@ -90,28 +95,49 @@ def _letters(count: int) -> list[str]:
 
 
 def curves(rows: pd.DataFrame, looks: Mapping[str, Look], several: Sequence[Variant]) -> list[Curve]:
+    """Those of one family together."""
     groups = dict(list(rows.groupby(["algorithm", *_APART])))
-    return [
+    found = [
         Curve(name, looks[name], variant, groups[name, *variant.key])
         for name in ordered(rows["algorithm"])
         for variant in several
         if (name, *variant.key) in groups
     ]
+    return sorted(found, key=lambda curve: FAMILIES.index(curve.family))
 
 
-def legend_entries(shown: Sequence[Curve]) -> dict[str, Line2D]:
-    """Text and symbol of each line of a legend for all these curves: the algorithms and, where there are
-    several variants, what their lines look like."""
+def headed(names: Iterable[str], families: Mapping[str, str]) -> list[str]:
+    """The names, those of one family together below it, in the order given; as they are where there is but
+    one family. families: that of each name."""
+    names = list(names)
+    present = [family for family in FAMILIES if any(families[name] == family for name in names)]
+    if len(present) == 1:
+        return names
+    return [
+        text
+        for family in present
+        for text in (heading(family), *(name for name in names if families[name] == family))
+    ]
+
+
+def heading(family: str) -> str:
+    return family.capitalize()
+
+
+def legend_entries(shown: Sequence[Curve]) -> dict[str, Line2D | None]:
+    """Text and symbol of each line of a legend for all these curves: the algorithms, below their families,
+    which have no symbol, and, where there are several variants, what their lines look like."""
     algorithms: dict[str, Line2D] = {}
     lines: dict[str, Line2D] = {}
-    for curve in shown:
+    for curve in sorted(shown, key=lambda curve: ordered(c.name for c in shown).index(curve.name)):
         single = curve.variant.line is None
         filled = replace(curve, variant=replace(curve.variant, hollow=False)).stroke()
         algorithms[curve.name] = Line2D([], [], **filled if single else {**filled, "linestyle": "none"})
         if not single:
             black = replace(curve, look=Look("#000000", "o", curve.line))
             lines[curve.variant.letter] = Line2D([], [], **black.stroke())
-    return algorithms | lines
+    names = headed(algorithms, {curve.name: curve.family for curve in shown})
+    return {name: algorithms.get(name) for name in names} | dict(sorted(lines.items()))
 
 
 def counted(number: object, noun: str) -> str:

@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 
 from fannsbench import folders
@@ -102,10 +103,11 @@ class Frame:
         """x, y: inches from the figure's left and top."""
         self.figure.text(x / self.width, 1 - y / self.height, text, size=size, va=va, **how)
 
-    def legend(self, entries: Mapping[str, Artist]) -> None:
-        """One legend beside the grid; the layout has left `legend_width` of room for it."""
-        self.figure.legend(
-            list(entries.values()),
+    def legend(self, entries: Mapping[str, Artist | None]) -> None:
+        """One legend beside the grid, what has no symbol being a heading; the layout has left `legend_width`
+        of room for it."""
+        legend = self.figure.legend(
+            [Rectangle((0, 0), 0, 0, visible=False) if s is None else s for s in entries.values()],
             list(entries),
             loc="upper left",
             bbox_to_anchor=((self._right + 0.1) / self.width, 1 - self._top / self.height),
@@ -116,6 +118,9 @@ class Frame:
             labelspacing=0.55,
             columnspacing=1.2,
         )
+        for text, symbol in zip(legend.get_texts(), entries.values(), strict=True):
+            if symbol is None:
+                text.set(color=GREY, weight="bold")
 
 
 def _bottoms(layout: Layout, titles: Sequence[str]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fannsbench.plot.curves import Curve
 from fannsbench.plot.frame import Layout, legend_width, text_width
-from fannsbench.plot.style import SMALL
+from fannsbench.plot.style import GREY, SMALL
 
 LINE = SMALL * 1.25 / 72
 """Height in inches that one name takes."""
@@ -87,29 +87,51 @@ def name_curves(axes: Axes, paths: Sequence[Drawn], layout: Layout) -> None:
     size = np.array([layout.width, layout.height])
     to_panel = axes.transData + axes.transAxes.inverted()
     drawn = [to_panel.transform(np.column_stack([path.x, path.y])) * size for path in paths]
-    taken = np.concatenate([_along(points) for points in drawn])
-    names: list[_Box] = []
-    outside: list[tuple[Drawn, float]] = []
-    # from right to left: a name stands to the right of its leader, out of the way of those still to come
-    for path, points in sorted(zip(paths, drawn, strict=True), key=lambda pair: -pair[1][-1][0]):
-        box = _free_box(points[-1], text_width(path.curve.text, SMALL), size, taken, names)
-        if box is None:
-            outside.append((path, points[-1][1]))
-            continue
-        names.append(box)
-        if box.low[1] > points[-1][1] or box.high[1] < points[-1][1]:
-            x, y = box.nearest(points[-1]) / size
-            _lead(axes, path, x, y)
-        x, y = box.middle_left / size
-        _write(axes, x, y, path.curve)
-    if not outside:
-        return
-    heights = spread([y for _, y in outside], LINE, 0.0, layout.height) / layout.height
+    boxes = _boxes_within([path.curve.text for path in paths], drawn, size)
+    heights = _heights_beside(boxes, drawn, size)
+    for path, points, box in zip(paths, drawn, boxes, strict=True):
+        if box:
+            if not box.is_level_with(points[-1]):
+                _lead(axes, path, *box.nearest(points[-1]) / size)
+            x, y = box.middle_left / size
+            _write(axes, x, y, path.curve)
     x = 1 + _LEADER / layout.width
-    for (path, _), y in zip(outside, heights, strict=True):
+    outside = [path for path, box in zip(paths, boxes, strict=True) if not box]
+    for path, y in zip(outside, heights / layout.height, strict=True):
         _lead(axes, path, x, y)
         axes.plot(x, y, transform=axes.transAxes, clip_on=False, **path.curve.marker(GRID_MARKER))
         _write(axes, x + _MARKER / layout.width, y, path.curve)
+
+
+def _boxes_within(texts: Sequence[str], drawn: Sequence[np.ndarray], panel: np.ndarray) -> list[_Box | None]:
+    """A place for each name near the end of its curve; None where there is none, or where the leader of a
+    name that stands beside the panel would cross it."""
+    boxes: list[_Box | None] = [None] * len(texts)
+    taken = np.concatenate([_along(points) for points in drawn])
+    # from right to left: a name stands to the right of its leader, out of the way of those still to come
+    for i in sorted(range(len(texts)), key=lambda i: -drawn[i][-1][0]):
+        end, names = drawn[i][-1], [box for box in boxes if box]
+        boxes[i] = box = _free_box(end, text_width(texts[i], SMALL), panel, taken, names)
+        if box and not box.is_level_with(end):
+            taken = np.concatenate([taken, _along(np.array([end, box.nearest(end)]))])
+    crossed = True
+    while crossed:
+        ends = [points[-1] for points, box in zip(drawn, boxes, strict=True) if not box]
+        beside = [np.array([panel[0] + _LEADER, y]) for y in _heights_beside(boxes, drawn, panel)]
+        leaders = [_along(np.array([end, place])) for end, place in zip(ends, beside, strict=True)]
+        crossed = False
+        for i, box in enumerate(boxes):
+            if box and any(box.holds(leader) for leader in leaders):
+                boxes[i], crossed = None, True
+    return boxes
+
+
+def _heights_beside(
+    boxes: Sequence[_Box | None], drawn: Sequence[np.ndarray], panel: np.ndarray
+) -> np.ndarray:
+    """Of the names that have no place within the panel, in inches."""
+    wanted = [points[-1][1] for points, box in zip(drawn, boxes, strict=True) if not box]
+    return spread(wanted, LINE, 0.0, panel[1]) if wanted else np.empty(0)
 
 
 def _lead(axes: Axes, path: Drawn, x: float, y: float) -> None:
@@ -148,6 +170,9 @@ class _Box:
     def middle_left(self) -> np.ndarray:
         return np.array([self.low[0], (self.low[1] + self.high[1]) / 2])
 
+    def is_level_with(self, place: np.ndarray) -> bool:
+        return bool(self.low[1] <= place[1] <= self.high[1])
+
     def nearest(self, place: np.ndarray) -> np.ndarray:
         return np.asarray(np.clip(place, self.low, self.high))
 
@@ -185,11 +210,11 @@ def _along(points: np.ndarray) -> np.ndarray:
     return np.concatenate([points, *steps])
 
 
-def name_rows(axes: Axes, names: Sequence[str], inks: Sequence[str]) -> None:
-    """Make the y axis a list of names from the top down, row i at y = i."""
+def name_rows(axes: Axes, names: Sequence[str], inks: Mapping[str, str]) -> None:
+    """Make the y axis a list of names from the top down, row i at y = i; what has no ink is a heading."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(max(4, len(names)) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    for tick, ink in zip(axes.yaxis.get_major_ticks(), inks, strict=True):
-        tick.label1.set_color(ink)
+    for tick, name in zip(axes.yaxis.get_major_ticks(), names, strict=True):
+        tick.label1.set(color=inks.get(name, GREY), weight="normal" if name in inks else "bold")

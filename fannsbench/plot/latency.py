@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fannsbench.plot.columns import Column, axis_label, scale
-from fannsbench.plot.curves import Curve, curves, variants
+from fannsbench.plot.curves import Curve, curves, headed, variants
 from fannsbench.plot.frame import Frame, Layout, text_width
 from fannsbench.plot.labels import LINE, name_rows
 from fannsbench.plot.rows import AT_STANDING, TARGET_RECALL, footnote, measured, panels, standing
@@ -30,8 +30,9 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
     several, shown = variants(drawn), panels(drawn)
     content = [{c.text: (c, standing(c.rows)) for c in curves(panel.rows, looks, several)} for panel in shown]
     medians = pd.DataFrame([{text: row["p50_ms"] for text, (_, row) in panel.items()} for panel in content])
-    order = list(medians.median().sort_values(kind="stable").index)
     inks = {text: curve.look.ink for panel in content for text, (curve, _) in panel.items()}
+    families = {text: curve.family for panel in content for text, (curve, _) in panel.items()}
+    order = headed(medians.median().sort_values(kind="stable").index, families)
     standings = pd.DataFrame([row for panel in content for _, row in panel.values()])
     values = pd.concat([standings[level] for level in _LEVELS])
     layout = Layout(
@@ -51,12 +52,12 @@ def picture(rows: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
     frame = Frame(layout, [panel.title for panel in shown], axis_label(_LATENCY, values), [""], notes)
     for axes, panel in zip(frame.axes, content, strict=True):
         scale(axes, "x", _LATENCY, values, layout.width)
-        name_rows(axes, order, [inks[text] for text in order])
+        name_rows(axes, order, inks)
         _beside(axes, -0.9, "recall", "normal")
         for place, text in enumerate(order):
             if text in panel:
                 _draw(axes, place, *panel[text])
-            else:
+            elif text in inks:
                 _beside(axes, place, "none", "normal")
     return frame.figure
 
