@@ -21,8 +21,9 @@ PACKAGE = Path(__file__).resolve().parent  # plugins' environments only link it
 CHECKOUT = None if (PACKAGE / "datasets").is_dir() else PACKAGE.parent  # a wheel carries them inside
 OLD = 24 * 3600.0
 """Seconds after which what nobody uses is taken for left."""
-_PART = ".part"
+_PART = ".fannsbench.part"
 _HOLD = ".in-use"
+UNPACKED = "unpacked"
 _SHOWN = 50
 """Characters of a file's name in that of its temporary one, which must not be longer than names may be."""
 
@@ -83,10 +84,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def _remove_left(folder: Path) -> None:
-    old = [path for path in folder.glob(f".*{_PART}") if _age(path) > OLD]
-    for path in old:
-        if not _is_open(path):
-            path.unlink(missing_ok=True)
+    for path in folder.glob(f".*{_PART}"):
+        if _age(path) > OLD and not _is_open(path):
+            with contextlib.suppress(OSError):  # somebody else's
+                path.unlink()
 
 
 def _age(path: Path) -> float:
@@ -126,6 +127,17 @@ def held(folder: Path, alone: bool = False) -> Iterator[bool]:
         if not alone:
             os.utime(file.fileno())
         yield True
+
+
+@contextmanager
+def unpacking() -> Iterator[Path]:
+    """An empty folder in the cache for what is unpacked, while this is entered."""
+    place = cache() / UNPACKED
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as temporary, held(Path(temporary)):
+        content = Path(temporary) / "content"
+        content.mkdir()
+        yield content
 
 
 def is_unused(folder: Path) -> bool:

@@ -14,11 +14,12 @@ PURPOSES = {
     "kernels": "compiled code, a folder for each version of it",
     "checksums": "of data sets",
     "truth": "ground truth whose computation was interrupted",
+    folders.UNPACKED: "archives that are being imported",
     "downloads": "public data sets on their way",
     "embeddings": "of texts, for data sets being built",
     "environments": "Pythons of algorithms' own",
 }
-_CHEAP = ("kernels", "checksums")
+_CHEAP = ("kernels", "checksums", folders.UNPACKED)
 _KERNELS = "kernels"
 
 
@@ -38,14 +39,16 @@ def parts() -> list[Part]:
     found = []
     for purpose, meaning in PURPOSES.items():
         folder = folders.cache() / purpose
+        if purpose == _KERNELS:
+            meaning += f"; the present one is {kernels.CACHE.name}"
         if entries := _entries(folder):
             found.append(Part(purpose, meaning, len(entries), _size(folder), folder))
     return found
 
 
 def clear(everything: bool) -> int:
-    """Remove compiled code of other versions, and checksums; or everything. Compiled code that other
-    processes use stays. Returns how many bytes that has freed."""
+    """Remove compiled code of other versions, checksums, and what was unpacked; or everything. Of these, what
+    other processes use stays. Returns how many bytes that has freed."""
     freed = 0
     for purpose in PURPOSES if everything else _CHEAP:
         for entry in _entries(folders.cache() / purpose):
@@ -54,11 +57,13 @@ def clear(everything: bool) -> int:
     return freed
 
 
-def clear_old_kernels() -> None:
-    """Remove compiled code of versions that nobody has used for a day. Never fails: it is a courtesy."""
-    for entry in _entries(folders.cache() / _KERNELS):
-        if entry != kernels.CACHE and folders.is_unused(entry):
-            _remove(entry)
+def clear_old() -> None:
+    """Remove compiled code, and what was unpacked, that nobody has used for a day. Never fails: it is a
+    courtesy."""
+    for purpose in (_KERNELS, folders.UNPACKED):
+        for entry in _entries(folders.cache() / purpose):
+            if entry != kernels.CACHE and folders.is_unused(entry):
+                _remove(entry)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -32,7 +32,7 @@ def test_an_archive_is_a_folder_while_it_is_open(tmp_path, mode, top):
     archive = packed(tmp_path / "x.tgz", {f"{top}a.txt": b"a", f"{top}b/c.txt": b"c"}, mode)
     with unpacked(archive) as folder:
         assert (folder / "a.txt").read_bytes() == b"a" and (folder / "b" / "c.txt").read_bytes() == b"c"
-    assert list(folders.cache().iterdir()) == []
+    assert list((folders.cache() / folders.UNPACKED).iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../out.txt", "a/../../out.txt"])
@@ -40,7 +40,7 @@ def test_nothing_is_written_outside(tmp_path, name):
     archive = packed(tmp_path / "x.tgz", {"fine.txt": b"a", name: b"b"})
     with pytest.raises(DatasetError, match=r"x\.tgz: cannot be unpacked: .*outside"), unpacked(archive):
         pass
-    assert list(folders.cache().rglob("*")) == []
+    assert list((folders.cache() / folders.UNPACKED).iterdir()) == []
 
 
 def test_damaged_archives_are_one_line(tmp_path):

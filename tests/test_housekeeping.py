@@ -80,14 +80,33 @@ def test_what_is_being_written_stays_however_long_it_takes(tmp_path: Path) -> No
         assert left(tmp_path) == sorted(["y", part.name])
 
 
-def test_other_hidden_files_are_not_ours(tmp_path: Path) -> None:
-    for name in (".part", "x.part", ".x.parts"):
+def test_other_hidden_files_are_not_ours_and_what_cannot_go_stays(tmp_path: Path) -> None:
+    for name in (".film.mkv.part", "x.fannsbench.part"):
         (tmp_path / name).touch()
         aged(tmp_path / name)
-    aged(tmp_path / ".part").rename(tmp_path / ".hidden")
+    (tmp_path / ".folder.fannsbench.part").mkdir()
+    aged(tmp_path / ".folder.fannsbench.part")
     with folders.whole_file(tmp_path / "y") as temporary:
         temporary.write_text("whole")
-    assert left(tmp_path) == [".hidden", ".x.parts", "x.part", "y"]
+    assert left(tmp_path) == [".film.mkv.part", ".folder.fannsbench.part", "x.fannsbench.part", "y"]
+
+
+def test_what_is_unpacked_stays_while_it_is_used_and_goes_when_it_is_left() -> None:
+    unpacking = "from fannsbench import folders\nwith folders.unpacking() as folder:\n"
+    unpacking += "    (folder / 'x').write_text('1')\n    print(flush=True)\n    input()"
+    place = folders.cache() / folders.UNPACKED
+    with subprocess.Popen(
+        [sys.executable, "-c", unpacking], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdout.readline()
+        (entry,) = place.iterdir()
+        aged(entry / ".in-use")
+        housekeeping.clear_old()
+        assert (entry / "content" / "x").read_text() == "1"
+        process.kill()
+    aged(entry / ".in-use")
+    housekeeping.clear_old()
+    assert left(place) == []
 
 
 @pytest.fixture
@@ -106,9 +125,9 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_compiled_code_that_nobody_used_for_a_day_goes(versions: Path) -> None:
     with started(HOLDING, versions / "used"):
         aged(versions / "used" / ".in-use")
-        housekeeping.clear_old_kernels()
+        housekeeping.clear_old()
         assert left(versions) == ["new", "present", "used"]
-    housekeeping.clear_old_kernels()
+    housekeeping.clear_old()
     assert left(versions) == ["new", "present"]
 
 
@@ -154,6 +173,6 @@ def test_the_cache_is_shown_and_cleared(versions: Path) -> None:
 
 def test_nothing_that_cannot_be_removed_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FANNSBENCH_CACHE", "/proc/no/such/place")
-    housekeeping.clear_old_kernels()
+    housekeeping.clear_old()
     assert housekeeping.parts() == [] and housekeeping.clear(everything=True) == 0
     assert command("cache").code == 0

@@ -123,7 +123,7 @@ def test_a_colon_may_be_part_of_a_file_s_name(tmp_path):
 def test_an_unpacked_archive_is_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setenv("FANNSBENCH_CACHE", str(tmp_path / "cache"))
     read(write_npz(tmp_path / "v.npz", v=MATRIX))
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache" / "unpacked").iterdir()) == []
 
 
 def with_bad(value):

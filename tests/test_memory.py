@@ -85,7 +85,10 @@ if __name__ == "__main__":
         ready = context.Event()
         context.Process(target=hold, args=(own, ready, over), daemon=True).start()
         ready.wait()
-    print(memory.anonymous_bytes() - before, memory.peak_bytes() - first, shared[0])
+    import psutil
+    family = [psutil.Process(), *psutil.Process().children()]
+    print(memory.anonymous_bytes() - before, memory.peak_bytes() - first, shared[0],
+          memory.held_bytes(family, 1 << 40), memory.held_bytes(family, 1))
     over.set()
 """
 
@@ -93,7 +96,10 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("own", [0, 50])
 def test_what_forks_share_counts_once(own: int) -> None:
     run = [sys.executable, "-c", FORKING, str(own)]
-    added, peak, _ = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    added, peak, _, resident, held = done.stdout.split()
     expected = (200 + 3 * own) * MIB
     assert abs(int(added) - expected) < SLACK
     assert abs(int(peak) - expected) < 2 * SLACK
+    assert int(resident) > 4 * 200 * MIB, "a quick look counts what is shared for each"
+    assert expected < int(held) < expected + 200 * MIB

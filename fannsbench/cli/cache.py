@@ -39,7 +39,7 @@ def cache(context: click.Context, as_json: bool) -> None:
 @cache.command()
 @click.option("--all", "everything", is_flag=True, help="Environments and downloads as well.")
 def clear(everything: bool) -> None:
-    """Remove compiled code of other versions, and checksums. What other processes use of it stays."""
+    """Remove compiled code of other versions, checksums, and what was unpacked, unless others use it."""
     from fannsbench import housekeeping
 
     click.echo(f"freed {housekeeping.clear(everything) / 1e6:,.1f} MB")

@@ -155,7 +155,7 @@ def _execute(planned: Plan, limits: Any, results: Path, outcome: Outcome) -> Non
 
     if planned.jobs:
         executor.check_writable(results)
-        housekeeping.clear_old_kernels()
+        housekeeping.clear_old()
     with RunProgress(planned.jobs) as progress:
 
         def observe(job: Job, event: dict[str, Any]) -> None:

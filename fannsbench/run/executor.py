@@ -154,7 +154,8 @@ class _Worker:
                     began = monotonic()
             now = monotonic()
             if now - sampled >= SAMPLE_SECONDS and not self.done:
-                self.death = self.death or self._over_limits(process.held_bytes(), now - began)
+                held = process.held_bytes(self.limits.memory_bytes)
+                self.death = self.death or self._over_limits(held, now - began)
                 sampled = now
 
     def _take(self, event: dict[str, Any]) -> None:

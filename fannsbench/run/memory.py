@@ -39,10 +39,12 @@ def anonymous_bytes() -> int:
     return sum(_figures(process).get("Pss_Anon", _resident(process)) for process in _tree())
 
 
-def held_bytes(processes: list[psutil.Process]) -> int:
-    """What these processes hold now. Looking at shared pages takes time, so one process is taken as it is."""
-    if len(processes) == 1:
-        return _resident(processes[0])
+def held_bytes(processes: list[psutil.Process], enough: int) -> int:
+    """What these processes hold now. Up to `enough` bytes what they share may be counted for each of them:
+    looking at shared pages takes time, and this is asked while somebody measures."""
+    resident = sum(map(_resident, processes))
+    if len(processes) == 1 or resident <= enough:
+        return resident
     return sum(_figures(process).get("Pss", _resident(process)) for process in processes)
 
 

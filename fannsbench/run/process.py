@@ -92,11 +92,12 @@ class WorkerProcess:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
 
-    def held_bytes(self) -> int:
-        """What the process and its children hold now, children of children too; 0 when it has ended."""
+    def held_bytes(self, enough: int = 0) -> int:
+        """What the process and its children hold now, children of children too; 0 when it has ended. See
+        `memory.held_bytes`."""
         try:
             first = psutil.Process(self._process.pid)
-            return memory.held_bytes([first, *first.children(recursive=True)])
+            return memory.held_bytes([first, *first.children(recursive=True)], enough)
         except psutil.NoSuchProcess:
             return 0
 

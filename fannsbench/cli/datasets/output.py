@@ -33,8 +33,10 @@ class Output:
 
     def write(self, draft: Draft) -> None:
         """Show what the data set will be, and unless that was all that was asked for, make it."""
+        from fannsbench import housekeeping
         from fannsbench.data.draft import write
 
+        housekeeping.clear_old()
         draft.check()
         _show(draft)
         if self.preview:

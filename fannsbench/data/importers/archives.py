@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +26,7 @@ def unpacked(source: Path) -> Iterator[Path]:
     if source.is_dir():
         yield source
         return
-    place = folders.cache()
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="unpacked-", dir=place) as temporary:
-        folder = Path(temporary)
+    with folders.unpacking() as folder:
         _extract(source, folder)
         while len(entries := list(folder.iterdir())) == 1 and entries[0].is_dir():
             folder = entries[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -115,10 +114,8 @@ def _open_npz(place: Place, stack: ExitStack) -> Vectors:
         archive = stack.enter_context(zipfile.ZipFile(place.file))
         members = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
         member = _chosen(place, members)
-        cache = folders.cache()
-        cache.mkdir(parents=True, exist_ok=True)
-        folders.require_space(cache, member.file_size)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="npz-", dir=cache))
+        folders.require_space(folders.cache(), member.file_size)
+        folder = stack.enter_context(folders.unpacking())
         extracted = Path(archive.extract(member, folder))
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DatasetError(f"{place}: no sound .npz file: {one_line(error)}") from None
