@@ -223,7 +223,7 @@ def _mark_changed(rows: list[Row]) -> None:
 
 
 def _mark_superseded(rows: list[Row]) -> None:
-    """Of results that differ only in the algorithm's source, libraries or schema, the newest version counts."""
+    """Of results that differ only in `_VERSION`, the newest version counts."""
     newest: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
         if row["series"]:
