@@ -208,7 +208,8 @@ def test_an_archive_of_qdrants_is_imported(server, tmp_path):
     invoke("mine")
     with Dataset.open(folders.user_datasets() / "mine.h5") as opened:
         assert opened.workload_names == [UNFILTERED, "r"]
-    assert [path.name for path in folders.cache().iterdir()] == ["downloads"]
+    assert sorted(path.name for path in folders.cache().iterdir()) == ["downloads", folders.UNPACKED]
+    assert not list((folders.cache() / folders.UNPACKED).iterdir())
 
 
 def test_several_files_are_imported_as_a_folder(server):

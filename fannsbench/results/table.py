@@ -55,7 +55,7 @@ def load(results: Path) -> pd.DataFrame:
     _name_families(rows)
     kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_MEASURES, "float64")
     table = pd.DataFrame(rows, columns=[*COLUMNS]).astype(kinds)
-    by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall"]
+    by = ["machine", "dataset", "workload", "algorithm", "build", "k", "threads", "recall", "search"]
     return table.sort_values(by, kind="stable", ignore_index=True)
 
 

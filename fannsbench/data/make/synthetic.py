@@ -76,7 +76,7 @@ class SyntheticVectors:
         with progress(f"order of the {self.purpose}", self.count) as advance:
             for rows in slices(self.count, self._chunk_rows):
                 chunk = rows.start // self._chunk_rows
-                projections = self._chunk(chunk)[: rows.stop - rows.start] @ direction
+                projections = (self._chunk(chunk) @ direction)[: rows.stop - rows.start]  # rounded alike
                 keys[rows] = expit(projections / np.linalg.norm(direction))
                 if along is not None:
                     keys[rows] += along[self._labels(chunk)[: rows.stop - rows.start]]
