@@ -66,7 +66,7 @@ def test_a_run_ends_with_tables_and_a_picture(graph: Bench) -> None:
     assert picture.parent == graph.results / "plots"
     assert picture.read_bytes().startswith(b"\x89PNG")
     first, _, rest = done.out.partition("plot so far: ")
-    assert first.startswith("graph M=16, after one of 2 repetitions:\n")
+    assert first.startswith("graph M=16, so far:\n")
     assert "tiny, workload none: unfiltered" in first and "tiny, workload none: unfiltered" in rest
     assert rest.splitlines()[0] == str(picture)
     assert re.search(r"^built graph M=16 in \d+\.\d\d s$", done.err, re.MULTILINE)

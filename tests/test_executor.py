@@ -107,9 +107,32 @@ def test_rounds_go_over_all_workloads_and_the_worker_waits_after_each(bench: Ben
 
     (job,) = bench.plan("plain", runs=2, workloads=["none", "em"]).jobs
     executor.execute(job, executor.Limits(), observe)
-    one_round = [("none", 1), ("none", 2), ("em", 1), ("em", 2)]
+    one_round = [("none", 1), ("em", 1), ("none", 2), ("em", 2)]
     assert measured == [(*setting, run) for run in (0, 1) for setting in one_round]
     assert notes == [0, 0]
+
+
+def test_where_the_first_round_takes_long_there_is_something_to_see_before(bench: Bench) -> None:
+    """Once, and the worker waits."""
+    early = "import fannsbench.run.worker as worker\nimport __main__\n__main__.LOOK_SECONDS = 0.0\n"
+    bench.plugin(
+        "plain", early + "class Plugin(Plain):\n    def configure(self, ef):\n        log('one')", EF
+    )
+    (job,) = bench.plan("plain", runs=2).jobs
+    events, notes = [], []
+
+    def observe(_: Job, event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "look":
+            before = len(bench.log())
+            time.sleep(0.3)
+            notes.append(len(bench.log()) - before)
+
+    executor.execute(job, executor.Limits(), observe)
+    assert [name for name, *_ in told(events) if name in ("measured", "look", "round")] == [
+        "measured", "look", "measured", "round", "measured", "measured", "round",
+    ]  # fmt: skip
+    assert notes == [0]
 
 
 def test_what_is_told_of_a_measurement_is_what_the_table_says(bench: Bench) -> None:

@@ -25,21 +25,23 @@ class Outcome:
         self.settings = settings
         self.results = results
         self.as_json = as_json
+        self._shown: set[Setting] = set()
         self._drawn = self._drawing = 0.0
 
-    def after_round(self, job: Job, number: int) -> None:
-        """The first time the tables of the job, later a picture again if that takes next to no time."""
-        if number + 1 == job.runs:
-            return  # the end, or another job, is near
-        if number and self._drawing > _DRAWING_SHARE * (monotonic() - self._drawn):
+    def show_so_far(self, job: Job) -> None:
+        """The first time the tables of the job, later the picture again if that takes next to no time."""
+        first = not self._shown.issuperset(job.settings)
+        if not first and self._drawing > _DRAWING_SHARE * (monotonic() - self._drawn):
             return
+        self._shown.update(job.settings)
         began = monotonic()
         rows = self._rows()
-        if not number:
-            click.echo(f"{job.label}, after one of {job.runs} repetitions:", err=self.as_json)
-            self._print_tables(rows[rows.path.isin(self._paths(job.settings))], job.workloads)
+        if first:
+            click.echo(f"{job.label}, so far:", err=self.as_json)
+            of_job = rows[rows.path.isin(self._paths(job.settings))]
+            self._print_tables(of_job, [w for w in job.workloads if (of_job.workload == w).any()])
         drawn = self._draw(rows)
-        if drawn and not number:
+        if drawn and first:
             click.echo(f"plot so far: {drawn}\n", err=self.as_json)
         self._drawn, self._drawing = monotonic(), monotonic() - began
 

@@ -160,9 +160,9 @@ def _execute(planned: Plan, limits: Any, results: Path, outcome: Outcome) -> Non
 
         def observe(job: Job, event: dict[str, Any]) -> None:
             progress.observe(job, event)
-            if event["event"] == "round":
+            if event["event"] in ("look", "round") and event.get("run") != job.runs - 1:
                 with progress.hidden():
-                    outcome.after_round(job, event["run"])
+                    outcome.show_so_far(job)
 
         for job in planned.jobs:
             executor.execute(job, limits, observe)

@@ -24,8 +24,8 @@ from fannsbench.run.process import WorkerProcess
 
 Observer = Callable[[Job, dict[str, Any]], None]
 """Told of every event of a job: waiting, compiling, building, progress, built, measuring, measured, failed,
-stored (by another run, meanwhile), closing, unclosed; and round: all settings have been measured once more,
-and the worker waits until the observer returns."""
+stored (by another run, meanwhile), closing, unclosed; and, while the worker waits until the observer returns,
+round (all settings have been measured once more) and look (the first round takes long)."""
 
 SAMPLE_SECONDS = 0.05
 MEMORY_SHARE = 0.9
@@ -148,7 +148,7 @@ class _Worker:
                 return
             if event:
                 self._take(event)
-                if event["event"] == "round":
+                if event["event"] in ("look", "round"):
                     process.go_on()
                 if event["event"] != "progress":
                     began = monotonic()

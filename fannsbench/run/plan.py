@@ -178,7 +178,8 @@ class _Planner:
     def job(self, plugin: Plugin, build: Settings, workloads: list[Workload]) -> Job:
         declaration = plugin.declaration
         searches = self.combinations(declaration, declaration.search)
-        settings = [self.setting(plugin, build, w, search) for w in workloads for search in searches]
+        # Of each workload some settings are measured before any takes long.
+        settings = [self.setting(plugin, build, w, search) for search in searches for w in workloads]
         return Job(
             algorithm=plugin.name,
             package=plugin.package,

@@ -2,8 +2,9 @@
 
 It builds once, then measures every search setting of every workload in interleaved rounds, and stores each
 setting's result after every round, so that whatever happens later, what was measured stays. It reports what
-it is at as JSON lines on its standard output; whatever a plugin prints goes to standard error. After a round
-it waits for a line on its standard input, so that showing what there is so far does not disturb the next.
+it is at as JSON lines on its standard output; whatever a plugin prints goes to standard error. After a round,
+and once in the first if that takes long, it waits for a line on its standard input, so that showing what
+there is so far disturbs nothing that is measured.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from fannsbench.run.process import Report, reporting
 
 _LONGEST_REASON = 500
 _TELLING_SECONDS = 0.25
+LOOK_SECONDS = 25.0
+"""After which what there is of the first round is to be seen."""
 
 
 def main() -> None:
@@ -148,6 +151,7 @@ class _Worker:
             for setting in self.job.settings
         }
         stored_runs = {setting: store.stored(setting.output)[1] for setting in results}
+        look_at = perf_counter() + LOOK_SECONDS
         for number in range(self.job.runs):
             for setting, result in list(results.items()):
                 self.report("measuring", setting=setting.output.name, run=number)
@@ -165,8 +169,15 @@ class _Worker:
                     self.report("unwritable", reason=f"{setting.output}: {error.strerror or error}")
                     return
                 self.report("measured", setting=setting.output.name, run=number, **figures)
-            self.report("round", run=number)
-            sys.stdin.readline()
+                if number == 0 and perf_counter() > look_at:
+                    look_at = math.inf
+                    self.wait("look")
+            self.wait("round", run=number)
+
+    def wait(self, event: str, **details: int) -> None:
+        """Until whoever is told has seen to it."""
+        self.report(event, **details)
+        sys.stdin.readline()
 
     def measure_once(self, algorithm: Algorithm, setting: Setting, result: Result) -> dict[str, float | None]:
         """One repetition, added to the result. Returns what is shown while the run goes on."""
