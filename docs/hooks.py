@@ -25,26 +25,27 @@ from fannsbench.registry import Plugin
 from fannsbench.results import pareto
 
 CHECKOUT = Path(__file__).parent.parent
-REFERENCE = CHECKOUT / "results" / "reference" / "wordnet-methods"
-FOLDER = "reference/algorithms"
+REFERENCE = CHECKOUT / "results" / "reference"
+FOLDERS = ("wordnet-methods", "wordnet")
+"""Of the reference results; the first that has an algorithm tells of it."""
+PLACE = "reference/algorithms"
 KINDS = ("none", *FilterKind)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    figures = pd.read_csv(REFERENCE / "table.csv")
-    figures = figures[figures.status == "ok"]
+    tables = [pd.read_csv(REFERENCE / folder / "table.csv").query("status == 'ok'") for folder in FOLDERS]
     plugins = [p for p in registry.plugins().values() if p.folder.parent == CHECKOUT / "algorithms"]
-    measured = set(figures.algorithm)
     for plugin in plugins:
-        picture = f"{plugin.name}.png" if plugin.name in measured else None
+        figures = next((table for table in tables if plugin.name in set(table.algorithm)), None)
+        picture = None if figures is None else f"{plugin.name}.png"
         page = "\n".join(_page(plugin, picture))
-        files.append(File.generated(config, f"{FOLDER}/{plugin.name}.md", content=page))
-        if picture:
+        files.append(File.generated(config, f"{PLACE}/{plugin.name}.md", content=page))
+        if figures is not None:
             drawn = _picture(figures, plugin.name)
-            files.append(File.generated(config, f"{FOLDER}/{picture}", content=drawn))
-    front = REFERENCE / "wordnet-pareto.png"
+            files.append(File.generated(config, f"{PLACE}/{picture}", content=drawn))
+    front = REFERENCE / FOLDERS[0] / "wordnet-pareto.png"
     files.append(File.generated(config, "pareto.png", content=front.read_bytes()))
-    files.append(File.generated(config, f"{FOLDER}/index.md", content="\n".join(_index(plugins))))
+    files.append(File.generated(config, f"{PLACE}/index.md", content="\n".join(_index(plugins))))
     return files
 
 
