@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 
 from fannsbench import registry
 from fannsbench.filters import FilterKind
-from fannsbench.parameters import Parameter
+from fannsbench.parameters import FAMILIES, Parameter
 from fannsbench.plot import house_style
 from fannsbench.registry import Plugin
 from fannsbench.results import pareto
@@ -54,7 +54,7 @@ def _index(plugins: list[Plugin]) -> Iterator[str]:
     families = defaultdict(list)
     for plugin in plugins:
         families[plugin.declaration.family].append(plugin)
-    for family, members in families.items():
+    for family, members in sorted(families.items(), key=lambda pair: FAMILIES.index(pair[0])):
         yield f"## {family.capitalize()}\n\n| algorithm | what it is |\n|---|---|"
         yield from (f"| [{p.name}]({p.name}.md) | {p.declaration.summary} |" for p in members)
         yield ""
@@ -104,7 +104,7 @@ def _picture(figures: pd.DataFrame, name: str) -> bytes:
             for other, points in here.groupby("algorithm"):
                 _draw(axes, points, bright=other == name)
             axes.set_title(workload)
-        axes.set(yscale="log", xlim=(0.5, 1.02), ylim=(30, 60_000))
+        axes.set(yscale="log", xlim=(0.5, 1.02), ylim=(10, 60_000))
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
         figure.supxlabel("recall")
         figure.supylabel("queries per second")
