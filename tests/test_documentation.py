@@ -27,7 +27,7 @@ from fannsbench.dataset import Dataset, find
 CHECKOUT = Path(__file__).parent.parent
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 TUTORIAL = CHECKOUT / "docs" / "tutorials" / "own-data.md"
-_BLOCK = re.compile(r"^(?:<!-- (.+?) -->\n)?```(python|sh|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^(?:<!-- ([^\n]+?) -->\n)?```(python|sh|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LONGEST_README = 250
 
 
