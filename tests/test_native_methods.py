@@ -70,6 +70,8 @@ STITCHED = {"R_small": 16, "L_small": 40, "R_stitched": 48}
 UNG = {"R": 8, "L": 30, "delta": 3, "sigma": 8, "scan": 0}
 SERF = {"index_k": 12, "ef_construction": 40, "ef_max": 80, "batch": 64}
 SEGMENTS = {"index_k": 4, "batch": 8}
+IRANGE = {"M": 12, "ef_construction": 40, "exact_merge_below": 20}
+TIGHT_IRANGE = {"M": 4, "ef_construction": 20, "exact_merge_below": 8}
 LABELS, NUMBERS = ("letter", "tags"), ("number", "weight")
 SETS = ("letter", "shape", "number", "tags")
 METHODS = [
@@ -85,6 +87,8 @@ METHODS = [
     Method("ung", UNG, {"branch": 60}, SETS, tight={"branch": 5}),
     Method("serf", SERF, {}, NUMBERS, tight=SEGMENTS, unfiltered=0.8),
     Method("serf", SERF, {"one_sided": "1d"}, NUMBERS, tight=SEGMENTS, unfiltered=0.8, copies=0.7),
+    Method("irangegraph", IRANGE, {}, NUMBERS, tight=TIGHT_IRANGE, unfiltered=0.9),
+    Method("irangegraph", IRANGE, {"passing": "logistic"}, NUMBERS, tight=TIGHT_IRANGE, unfiltered=0.9),
     Method("planner", HNSW, ef=40),
 ]
 every = pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fannsbench.algorithms.serf.build import Cut
 from fannsbench.algorithms.serf.half_bounded import NEVER
 from fannsbench.algorithms.serf.index import TwoSided
 from fannsbench.algorithms.serf.plugin import Serf
-from fannsbench.attributes import Category, Number
+from fannsbench.attributes import Number
 from fannsbench.errors import FilterError
 from fannsbench.filters import BoundFilters
 from fannsbench.kernels.pool import Marks, Pool, mark, offer, unmark_all
@@ -301,18 +301,5 @@ def test_batches_change_little(world):
 def test_a_filter_without_the_number_that_orders_is_an_error():
     made = built(Serf, grid(50), {"a": Number(np.arange(50)), "b": Number(np.arange(50))}, **SMALL)
     made.configure(ef=10, two_segments=False)
-    with pytest.raises(FilterError, match="has no a"):
+    with pytest.raises(FilterError, match="has no range of a"):
         made.select(bound("b >= 3", {"b": Number(np.arange(50))}, 50, 2))
-
-
-def test_categories_are_skipped():
-    class Data:
-        attributes = {"letter": Category.from_values(["a"]), "number": Number(np.arange(1))}  # noqa: RUF012
-
-    class Task:
-        def __init__(self, *names: str) -> None:
-            self.filter = type("Filter", (), {"attributes": names}) if names else None
-
-    assert "letter is no number" in str(Serf.skip(Data, Task("letter")))  # type: ignore[arg-type]
-    assert Serf.skip(Data, Task("number")) is None  # type: ignore[arg-type]
-    assert Serf.skip(Data, Task()) is None  # type: ignore[arg-type]

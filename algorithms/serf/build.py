@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
+from fannsbench.algorithms._ranges import starts_of
 from fannsbench.algorithms.serf.index import SEEDS
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
@@ -239,8 +240,3 @@ def _joined(parts: list[Segments], m: int) -> tuple[np.ndarray, ...]:
     earlier, later = pairs // m, m - 1 - pairs % m
     reverse_starts = starts_of(np.bincount(earlier, minlength=m))
     return segments, until, edges, forward, reverse_starts, later.astype(np.int32)
-
-
-def starts_of(counts: np.ndarray) -> np.ndarray:
-    """(c + 1,) int64: where c lists of these lengths begin that lie one after another."""
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

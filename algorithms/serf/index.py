@@ -1,7 +1,6 @@
 """The segment graphs of SeRF, and how a range of positions walks them.
 
-Items are known by their positions in the order of (value, id). So a range of values is a range of
-positions, and of two neighbours the later one was inserted later.
+Of two neighbours the one at the later position was inserted later.
 """
 
 from __future__ import annotations
@@ -10,21 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.kernels import jit, jit_inline
-from fannsbench.kernels.borrow import borrowed
-from fannsbench.kernels.match import Predicate, matches
-from fannsbench.kernels.pool import Marks, mark, offer, write_ids
+from fannsbench.algorithms._ranges.searching import (
+    Conjunction,
+    search_range,
+    search_range_matching,
+    spread,
+)
+from fannsbench.kernels import jit_inline
+from fannsbench.kernels.pool import Marks, mark
 from fannsbench.kernels.search import (
     Scratch,
-    accepts,
-    begin,
     best_first,
     best_first_matching,
     enter,
     enter_matching,
     neighbours,
 )
-from fannsbench.kernels.space import squared_distance
 
 SEEDS = 3
 """Places of a range, evenly spread, where a search begins (the authors' code)."""
@@ -76,12 +76,11 @@ class OneSided(NamedTuple):
     count: int
 
 
-class Conjunction(NamedTuple):
-    """A query's whole filter, for positions."""
+class Reach(NamedTuple):
+    """How much of the 2D graph is read of an item, as in `TwoSided`."""
 
-    predicate: Predicate
-    query: int
-    ids: np.ndarray  # (n + 1,) int32: of the items at the positions
+    spans: int
+    most: int
 
 
 @neighbours.register(TwoSided)
@@ -124,11 +123,6 @@ def _alive(graph: OneSided, node: int, marks: Marks, fresh: np.ndarray) -> int:
     return count
 
 
-@accepts.register(Conjunction)
-def _satisfies(filter_: Conjunction, item: int) -> bool:
-    return matches(filter_.predicate, filter_.query, filter_.ids[item])
-
-
 def widest(graph: SegmentGraphs, index_k: int, two_segments: bool) -> int:
     """The most items that one leads to."""
     reverse = int(np.diff(graph.reverse_starts).max(initial=0)) if two_segments else 2 * index_k
@@ -139,7 +133,7 @@ def widest(graph: SegmentGraphs, index_k: int, two_segments: bool) -> int:
 
 
 @jit_inline
-def _two_sided(graph: SegmentGraphs, first: int, last: int, spans: int, most: int) -> TwoSided:
+def _two_sided(graph: SegmentGraphs, how: Reach, first: int, last: int) -> TwoSided:
     return TwoSided(
         graph.segments,
         graph.until,
@@ -149,8 +143,8 @@ def _two_sided(graph: SegmentGraphs, first: int, last: int, spans: int, most: in
         graph.reverse,
         first,
         last,
-        spans,
-        most,
+        how.spans,
+        how.most,
     )
 
 
@@ -168,74 +162,38 @@ def _one_sided(graph: SegmentGraphs, first: int, last: int) -> OneSided:
     return OneSided(graph.above_starts, graph.above, graph.above_ends, first, last, count)
 
 
-@jit
-def search(
+@search_range.register(SegmentGraphs)
+def _search(
     graph: SegmentGraphs,
+    how: Reach,
     vectors: np.ndarray,
-    queries: np.ndarray,
-    rows: np.ndarray,
-    firsts: np.ndarray,
-    lasts: np.ndarray,
-    spans: int,
-    most: int,
-    beyond: int,
+    query: np.ndarray,
+    first: int,
+    last: int,
     s: Scratch,
-    neighbors: np.ndarray,
 ) -> int:
-    """For queries[rows] (q, D) in the positions firsts[row]..lasts[row], into neighbors[rows] (q, k) int32.
-    The 1D graphs, where they are built, serve the ranges that are open on one side; `spans` and `most` as in
-    `TwoSided`; items from position `beyond` on, which the graphs do not know, are found too. Returns the
-    number of distances."""
-    graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
-    computed = 0
-    for row in rows:
-        query, first, last = queries[row], firsts[row], lasts[row]
-        count = last - first + 1
-        begin(s)
-        for seed in range(min(count, SEEDS)):
-            computed += enter(vectors, query, first + seed * (count // SEEDS), s)
-        if _is_one_sided(graph, first, last):
-            computed += best_first(_one_sided(graph, first, last), vectors, query, s)
-        else:
-            computed += best_first(_two_sided(graph, first, last, spans, most), vectors, query, s)
-        for item in range(beyond, len(vectors)):
-            offer(s.pool, squared_distance(query, vectors, item), item)
-            computed += 1
-        write_ids(s.pool, neighbors[row])
-    return computed
+    computed, seeds = 0, min(last - first + 1, SEEDS)
+    for seed in range(seeds):
+        computed += enter(vectors, query, spread(first, last, seed, seeds), s)
+    if _is_one_sided(graph, first, last):
+        return computed + best_first(_one_sided(graph, first, last), vectors, query, s)
+    return computed + best_first(_two_sided(graph, how, first, last), vectors, query, s)
 
 
-@jit
-def search_matching(
+@search_range_matching.register(SegmentGraphs)
+def _search_matching(
     graph: SegmentGraphs,
+    how: Reach,
+    matching: Conjunction,
     vectors: np.ndarray,
-    queries: np.ndarray,
-    rows: np.ndarray,
-    firsts: np.ndarray,
-    lasts: np.ndarray,
-    spans: int,
-    most: int,
-    predicate: Predicate,
-    ids: np.ndarray,
+    query: np.ndarray,
+    first: int,
+    last: int,
     s: Scratch,
-    neighbors: np.ndarray,
 ) -> int:
-    """As `search`, walking a range and keeping what satisfies the whole filter too."""
-    graph, vectors, s = borrowed(graph), borrowed(vectors), borrowed(s)
-    predicate, ids = borrowed(predicate), borrowed(ids)
-    computed = 0
-    for row in rows:
-        query, first, last = queries[row], firsts[row], lasts[row]
-        count = last - first + 1
-        matching = Conjunction(predicate, row, ids)
-        begin(s)
-        for seed in range(min(count, SEEDS)):
-            computed += enter_matching(matching, vectors, query, first + seed * (count // SEEDS), s)
-        if _is_one_sided(graph, first, last):
-            seen_1d = _one_sided(graph, first, last)
-            computed += best_first_matching(seen_1d, matching, vectors, query, s)
-        else:
-            seen = _two_sided(graph, first, last, spans, most)
-            computed += best_first_matching(seen, matching, vectors, query, s)
-        write_ids(s.pool, neighbors[row])
-    return computed
+    computed, seeds = 0, min(last - first + 1, SEEDS)
+    for seed in range(seeds):
+        computed += enter_matching(matching, vectors, query, spread(first, last, seed, seeds), s)
+    if _is_one_sided(graph, first, last):
+        return computed + best_first_matching(_one_sided(graph, first, last), matching, vectors, query, s)
+    return computed + best_first_matching(_two_sided(graph, how, first, last), matching, vectors, query, s)

@@ -3,10 +3,8 @@
 C. Zuo, M. Qiao, W. Zhou, F. Li, D. Deng: SeRF: Segment Graph for Range-Filtering Approximate Nearest Neighbor
 Search, Proc. ACM Manag. Data 2(1), SIGMOD 2024.
 
-Serves R, EM on a number, which is a range of one value, and MR: the range of one number is walked, and what
-satisfies the whole filter is kept. The index is ordered by the number that the filter compares first; items
-without a value are left out. Vectors are kept in that order, so ranges are contiguous. Without a filter, the
-range is all items.
+Serves R, EM on a number, which is a range of one value, MR, and C where all matches lie in one range: the
+range is walked, and what satisfies the whole filter is kept. Without a filter, the range is all items.
 
 The 2D segment graph serves every range. With `one_sided = "1d"`, a range that holds the least or the greatest
 value is served by a 1D segment graph instead, of which there then is one for each direction. That takes about
@@ -23,56 +21,30 @@ closed on both sides. Not as the authors' code:
 - Candidates are the items that the search expanded, not all that were ever in its pool; they are not
   multiplied from segment to segment.
 - Seeds can be results: with theirs, three items of a range are never found.
-- The pool holds max(ef, k). At most so many matches are scanned, and so is a range whose walk ends with fewer
-  than k; the authors return fewer.
+- The pool holds max(ef, k). A range whose walk ends with fewer than k is scanned; the authors return fewer.
 - Both bounds of the 1D graph's ranges are those of the filter: the authors lose the last item.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fannsbench.algorithm import Items, Metric
-from fannsbench.algorithms._native import NativeAlgorithm
+from fannsbench.algorithm import Metric
+from fannsbench.algorithms._ranges import RangeAlgorithm
 from fannsbench.algorithms.serf import index
-from fannsbench.algorithms.serf.build import LEAPS, Cut, build_two_sided, starts_of
+from fannsbench.algorithms.serf.build import LEAPS, Cut, build_two_sided
 from fannsbench.algorithms.serf.half_bounded import build_one_sided
-from fannsbench.algorithms.serf.index import SegmentGraphs
-from fannsbench.attributes import Number
-from fannsbench.errors import FilterError
-from fannsbench.filters import BoundFilters, FilterKind
-from fannsbench.filters.tree import leaves_of
+from fannsbench.algorithms.serf.index import Reach, SegmentGraphs
+from fannsbench.filters import FilterKind
 from fannsbench.kernels.insert import part_of
-from fannsbench.kernels.search import Scratch
-from fannsbench.kernels.space import items_in_space
-
-if TYPE_CHECKING:
-    from fannsbench.dataset import Dataset, Workload
 
 EVERY = np.iinfo(np.int32).max
 
 
-@dataclass(frozen=True, eq=False)
-class Ranges:
-    """The filters of q queries."""
-
-    filters: BoundFilters
-    first: np.ndarray
-    """(q,) int64: the first position of the range that is walked."""
-    last: np.ndarray
-    """(q,) int64, in the range too."""
-    counts: np.ndarray
-    """(q,) int64: how many items match the whole filter."""
-    alone: bool
-    """Whether the filter asks for no more than to be in the range."""
-
-
-class Serf(NativeAlgorithm):
-    filters = frozenset({FilterKind.R, FilterKind.MR, FilterKind.EM})
+class Serf(RangeAlgorithm):
+    filters = frozenset({FilterKind.R, FilterKind.MR, FilterKind.C, FilterKind.EM})
     graph_type: ClassVar[type[Any]] = SegmentGraphs
 
     def __init__(
@@ -93,32 +65,9 @@ class Serf(NativeAlgorithm):
         self.one_sided = one_sided
         self.batch = batch
 
-    @classmethod
-    def skip(cls, dataset: Dataset, workload: Workload) -> str | None:
-        compared = workload.filter.attributes if workload.filter else ()
-        others = [name for name in compared if not isinstance(dataset.attributes[name], Number)]
-        return f"{others[0]} is no number; SeRF serves ranges of numbers" if others else None
-
-    def _take(self, items: Items) -> None:
-        began = time.perf_counter()
-        numbers = {name: column for name, column in items.attributes.items() if isinstance(column, Number)}
-        n = len(items.vectors)
-        self.attribute = next(iter(numbers), None)
-        self.starts, order = np.array([0, n]), np.arange(n, dtype=np.int32)
-        if self.attribute is not None:
-            postings = numbers[self.attribute].postings
-            self.starts = postings.starts
-            order = np.r_[postings.ids, np.setdiff1d(order, postings.ids)]
-        self.present = int(self.starts[-1])
-        self.ids = np.append(order, np.int32(-1))
-        self.positions = np.empty(n, np.int32)
-        self.positions[order] = np.arange(n, dtype=np.int32)
-        self.preprocess_seconds = time.perf_counter() - began
-        self.vectors = items_in_space(self.metric, items.vectors, order)
-
-    def build_graph(self, items: Items, threads: int) -> SegmentGraphs:
-        m, both = self.present, self.one_sided == "1d"
-        vectors, total = self.vectors[:m], 3 * m if both else m
+    def link(self, vectors: np.ndarray, threads: int) -> SegmentGraphs:
+        m, both = len(vectors), self.one_sided == "1d"
+        total = 3 * m if both else m
         progress = part_of(self.progress, 0, total)
         graph = build_two_sided(vectors, self.cut, self.ef_max, self.batch, threads, progress)
         ascending = np.arange(m, dtype=np.int32)
@@ -135,56 +84,11 @@ class Serf(NativeAlgorithm):
         super().configure(ef)
         self.two_segments = two_segments
 
-    def scratch(self, k: int) -> Scratch:
-        widest = index.widest(self.graph, self.cut.index_k, self.two_segments)
-        return Scratch.of(len(self.vectors), max(self.ef, k), widest, matching=True)
+    def how(self) -> Reach:
+        return Reach(2, EVERY) if self.two_segments else Reach(1, 2 * self.cut.index_k)
 
-    def scans_up_to(self, k: int) -> int:
-        return max(k, self.ef)
+    def widest(self) -> int:
+        return index.widest(self.graph, self.cut.index_k, self.two_segments)
 
-    def select(self, filters: BoundFilters) -> Ranges:
-        leaves = [leaf.attribute for leaf in leaves_of(filters.filter.tree)]
-        bounds = filters.predicate.bounds[:, [name == self.attribute for name in leaves]]
-        if not bounds.shape[1]:
-            raise FilterError(f"filter {filters.filter.text!r} has no {self.attribute}, by which SeRF orders")
-        low, high = bounds[:, :, 0].max(axis=1), bounds[:, :, 1].min(axis=1)
-        empty = (bounds[:, :, 0] > bounds[:, :, 1]).any(axis=1) | (low > high)
-        first = np.where(empty, 0, self.starts[np.where(empty, 0, low)])
-        last = np.where(empty, -1, self.starts[np.where(empty, -1, high) + 1] - 1)
-        alone = bounds.shape[1] == len(leaves)
-        counts = last - first + 1 if alone else filters.counts(self.threads)
-        return Ranges(filters, first, last, counts, alone)
-
-    def search(self, queries: np.ndarray, k: int, selection: Ranges | None) -> np.ndarray:
-        found: np.ndarray = self.ids[super().search(queries, k, selection)]
-        return found
-
-    def walk(
-        self, queries: np.ndarray, rows: np.ndarray, selection: Any, scratch: Any, neighbors: np.ndarray
-    ) -> int:
-        most = EVERY if self.two_segments else 2 * self.cut.index_k
-        reach = 1 + self.two_segments, most
-        if selection is None:
-            first, last = np.zeros(len(queries), np.int64), np.full(len(queries), self.present - 1)
-            ranges, beyond = (first, last), self.present
-        else:
-            ranges, beyond = (selection.first, selection.last), len(self.vectors)
-        if selection is None or selection.alone:
-            return index.search(
-                self.graph, self.vectors, queries, rows, *ranges, *reach, beyond, scratch, neighbors
-            )
-        predicate = selection.filters.predicate
-        return index.search_matching(
-            self.graph, self.vectors, queries, rows, *ranges, *reach, predicate, self.ids, scratch, neighbors
-        )
-
-    def _matches(self, rows: np.ndarray, selection: Ranges) -> tuple[np.ndarray, np.ndarray]:
-        if not selection.alone:
-            indptr, ids = super()._matches(rows, selection)
-            return indptr, self.positions[ids]
-        indptr = starts_of(selection.counts[rows])
-        shifts = selection.first[rows] - indptr[:-1]
-        return indptr, (np.arange(indptr[-1]) + np.repeat(shifts, selection.counts[rows])).astype(np.int32)
-
-    def warm_up(self) -> None:
-        self.rehearse("number >= 1", "number >= 1 and letter == 'a'", ef=1, two_segments=False)
+    def rehearsed(self) -> dict[str, Any]:
+        return {"two_segments": False}

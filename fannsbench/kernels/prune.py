@@ -32,13 +32,33 @@ class Heuristic(NamedTuple):
     that one. Fewer candidates than `degree` are all kept, as in hnswlib."""
 
 
+@by_type
+def may_stand_in(rule: Any, node: int, chosen: int, candidate: int) -> bool:
+    """Whether a rule lets a chosen item stand in for a candidate at all."""
+    raise NotImplementedError(type(rule))
+
+
+@may_stand_in.register(Heuristic)
+def _any_may(rule: Heuristic, node: int, chosen: int, candidate: int) -> bool:
+    return True
+
+
 @choose.register(Heuristic)
 def _by_heuristic(
     rule: Heuristic, node: int, candidates: Pool, degree: int, vectors: np.ndarray, out: np.ndarray
 ) -> int:
+    return keep_relative(rule, node, candidates, degree, degree - 1, vectors, out)
+
+
+@jit
+def keep_relative(
+    rule: Any, node: int, candidates: Pool, degree: int, few: int, vectors: np.ndarray, out: np.ndarray
+) -> int:
+    """`choose` of `Heuristic`, for every rule that has a `may_stand_in`; at most `few` candidates are all
+    kept."""
     candidates, vectors, out = borrowed(candidates), borrowed(vectors), borrowed(out)
     kept = 0
-    keeps_all = size(candidates) < degree
+    keeps_all = size(candidates) <= few
     for place in range(size(candidates)):
         if kept == degree:
             break
@@ -47,6 +67,8 @@ def _by_heuristic(
         stands = True
         if not keeps_all:
             for other in range(kept):
+                if not may_stand_in(rule, node, out[other], item):
+                    continue
                 between = squared_distance(vectors[item], vectors, out[other])
                 if between < distance or between == 0:
                     stands = False
@@ -63,12 +85,6 @@ class RobustPrune(NamedTuple):
     than the node is, by more than that factor in squared distance. alpha is in effect 1, 1.2, 1.44, ..."""
 
     alpha: np.float32
-
-
-@by_type
-def may_stand_in(rule: Any, node: int, chosen: int, candidate: int) -> bool:
-    """Whether a rule lets a chosen item stand in for a candidate at all."""
-    raise NotImplementedError(type(rule))
 
 
 @may_stand_in.register(RobustPrune)
