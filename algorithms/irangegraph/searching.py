@@ -54,7 +54,7 @@ class Work(NamedTuple):
 
 class Drawn(NamedTuple):
     """Items of the range that do not satisfy the filter are walked if so is drawn, the less often the more of
-    them are in a row. What is drawn depends on the two items alone, so results do not on batches or a seed."""
+    them are in a row. What is drawn depends on the two items alone, so results depend on no batch or seed."""
 
     matching: Conjunction
     streaks: np.ndarray
