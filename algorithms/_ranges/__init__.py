@@ -23,6 +23,7 @@ import numpy as np
 from fannsbench.algorithm import Items
 from fannsbench.algorithms._native import NativeAlgorithm
 from fannsbench.algorithms._ranges import searching
+from fannsbench.algorithms._ranges.lists import starts_of
 from fannsbench.attributes import Number
 from fannsbench.errors import FilterError
 from fannsbench.filters import BoundFilters, FilterKind
@@ -91,7 +92,7 @@ class RangeAlgorithm(NativeAlgorithm):
         self._scratch = None
 
     def build_graph(self, items: Items, threads: int) -> Any:
-        return self.link(self.vectors[: self.present], threads)
+        return self.link(self.vectors[: max(self.present, 1)], threads)  # of no position there is no graph
 
     def how(self) -> Any:
         """What the search parameters say, a NamedTuple that is handed on to the search."""
@@ -161,8 +162,3 @@ class RangeAlgorithm(NativeAlgorithm):
     def rehearsed(self) -> dict[str, Any]:
         """The search parameters of the rehearsal, without ef."""
         return {}
-
-
-def starts_of(counts: np.ndarray) -> np.ndarray:
-    """(c + 1,) int64: where c lists of these lengths begin that lie one after another."""
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

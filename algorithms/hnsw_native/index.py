@@ -115,12 +115,12 @@ def build(
     halves = halves_of(vectors)
     workspaces = Workspaces(lambda: Scratch.of(len(vectors), max(ef_construction, M), 2 * M))
     for top, items in batches:
-        _insert(layers, vectors, halves, items, top, M, workspaces, threads)
+        link_batch(layers, vectors, halves, items, top, M, workspaces, threads)
     connect(layers.links, vectors, layers.entry[0], ef_construction)
     return layers
 
 
-def _insert(
+def link_batch(
     layers: Layers,
     vectors: np.ndarray,
     halves: Halves,
@@ -130,7 +130,8 @@ def _insert(
     workspaces: Workspaces,
     threads: int,
 ) -> None:
-    """Items whose highest layer is `top`."""
+    """Insert items whose highest layer is `top`, one of the batches of `unlinked`. The pool of a workspace is
+    that of the searches for links."""
     chosen = np.full((len(items), top + 1, M), -1, np.int32)
 
     def find(first: int, last: int, scratch: Scratch) -> None:

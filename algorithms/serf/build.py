@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
-from fannsbench.algorithms._ranges import starts_of
+from fannsbench.algorithms._ranges.lists import starts_of, with_room
 from fannsbench.algorithms.serf.index import SEEDS
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
@@ -183,16 +183,6 @@ def _find(
         if counts[i]:
             selected[i] = chosen[0]
     return Segments(counts, all_until[:filled].copy(), sizes[:filled].copy(), forward[:used].copy())
-
-
-@jit
-def with_room(array: np.ndarray, used: int, more: int) -> np.ndarray:
-    """The array, of which so much is used, or a larger copy if no more fits."""
-    if used + more <= array.size:
-        return array
-    larger = np.empty(2 * (used + more), array.dtype)
-    larger[:used] = array[:used]
-    return larger
 
 
 def build_two_sided(

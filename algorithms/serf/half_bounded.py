@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
-from fannsbench.algorithms._ranges import starts_of
-from fannsbench.algorithms.serf.build import Relative, seek, with_room
+from fannsbench.algorithms._ranges.lists import starts_of, with_room
+from fannsbench.algorithms.serf.build import Relative, seek
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import by_target, prefix_doubling, reported, row_length
