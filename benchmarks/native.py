@@ -37,6 +37,7 @@ K = 10
 EFS = [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 400, 800, 1600]
 ENOUGH = 0.03
 """A curve ends this far above the recall it is read at."""
+RANGES = ["r", "r-correlated"]
 FILTERED = ["em", "r", "r-correlated", "emis", "mem", "mr", "memis", "c"]
 
 
@@ -66,7 +67,13 @@ METHODS = [
     Method("ung (R 32, L 100)", "ung", ["em", "emis", "mem", "memis"], {"R": 32, "L": 100}),
     Method("ung, scan 100", "ung", ["emis"], {"R": 32, "L": 100, "scan": 100}),
     Method("ung, branches", "ung", ["emis", "memis"], {"R": 32, "L": 100, "branch": 2000}),
-    Method("serf (32, 500)", "serf", ["r", "r-correlated", "mr"], {"index_k": 32, "ef_max": 500}),
+    Method("serf (32, 500)", "serf", [*RANGES, "mr"], {"index_k": 32, "ef_max": 500}),
+    Method("irangegraph (32, 200)", "irangegraph", [*RANGES, "mr"], {"M": 32, "ef_construction": 200}),
+    Method("digra (24, 200)", "digra", RANGES, {"M": 24, "ef_construction": 200}),
+    Method("dsg (16, 500)", "dsg", RANGES, {"M": 16, "ef_max": 500}),
+    Method("window-tree", "window-tree", RANGES),
+    Method("window-tree, super", "window-tree", RANGES, {"overlapping": True, "strategy": "post"}),
+    Method("unify (8, 16, 500)", "unify", RANGES),
     Method("exact", "exact", ["none", *FILTERED]),
     Method("exact-int8", "exact-int8", ["none", *FILTERED]),
     Method("planner", "planner", ["none", *FILTERED]),

@@ -72,6 +72,13 @@ SERF = {"index_k": 12, "ef_construction": 40, "ef_max": 80, "batch": 64}
 SEGMENTS = {"index_k": 4, "batch": 8}
 IRANGE = {"M": 12, "ef_construction": 40, "exact_merge_below": 20}
 TIGHT_IRANGE = {"M": 4, "ef_construction": 20, "exact_merge_below": 8}
+DIGRA, TIGHT_DIGRA = {"M": 12, "ef_construction": 40}, {"M": 4, "ef_construction": 20}
+DSG = {"M": 8, "ef_construction": 40, "ef_max": 80}
+TIGHT_DSG = {"M": 4, "ef_construction": 20, "ef_max": 20}
+WINDOWS = {"R": 16, "L": 40, "cutoff": 100}
+TIGHT_WINDOWS = {"R": 4, "L": 20, "cutoff": 10}
+UNIFY = {"segments": 4, "M": 8, "ef_construction": 60}
+TIGHT_UNIFY = {"segments": 3, "M": 4, "ef_construction": 20}
 LABELS, NUMBERS = ("letter", "tags"), ("number", "weight")
 SETS = ("letter", "shape", "number", "tags")
 METHODS = [
@@ -89,6 +96,16 @@ METHODS = [
     Method("serf", SERF, {"one_sided": "1d"}, NUMBERS, tight=SEGMENTS, unfiltered=0.8, copies=0.7),
     Method("irangegraph", IRANGE, {}, NUMBERS, tight=TIGHT_IRANGE, unfiltered=0.9),
     Method("irangegraph", IRANGE, {"passing": "logistic"}, NUMBERS, tight=TIGHT_IRANGE, unfiltered=0.9),
+    Method("digra", DIGRA, {}, NUMBERS, tight=TIGHT_DIGRA, unfiltered=0.9),
+    Method("dsg", DSG, {}, NUMBERS, tight=TIGHT_DSG, unfiltered=0.9),
+    Method("dsg", DSG, {"variant": "incremental"}, NUMBERS, tight=TIGHT_DSG, unfiltered=0.9),
+    Method("dsg", DSG, {"exact_rectangles": True}, NUMBERS, tight=TIGHT_DSG, unfiltered=0.9),
+    Method("window-tree", WINDOWS, {}, NUMBERS, tight=TIGHT_WINDOWS),
+    Method("window-tree", WINDOWS, {"strategy": "post", "overlapping": True}, NUMBERS, tight=TIGHT_WINDOWS),
+    Method("window-tree", WINDOWS, {"strategy": "three-split"}, NUMBERS, tight=TIGHT_WINDOWS),
+    Method("unify", UNIFY, {}, NUMBERS, tight=TIGHT_UNIFY),
+    Method("unify", UNIFY, {"strategy": "hybrid"}, NUMBERS, tight=TIGHT_UNIFY),
+    Method("unify", UNIFY, {"strategy": "post"}, NUMBERS, tight=TIGHT_UNIFY),
     Method("planner", HNSW, ef=40),
 ]
 every = pytest.mark.parametrize(
@@ -385,7 +402,8 @@ with Dataset.open(find("wordnet-10k")) as dataset:
     for workload in map(dataset.workload, ("none", "em", "r", "emis", "mem", "mr", "c")):
         used = workload.filter.attributes if workload.filter else ()
         attributes = Attributes({a: dataset.attributes[a].take(np.arange(n)) for a in used}, n)
-        if not plugin.load().skip(dataset, workload):
+        served = workload.filter is None or workload.filter.kind in plugin.load().filters
+        if served and not plugin.load().skip(dataset, workload):
             bound = workload.bind(attributes)
             if bound is not None:
                 bound.counts(), bound.bitmaps(), bound.postings()  # what the harness itself compiles

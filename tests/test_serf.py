@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import bound, built, clusters, masks_of, recall, unheard
+from graph_cases import bound, built, clusters, unheard
+from range_cases import BOTH, World, answered, far, grid
 
 from fannsbench.algorithms.serf import build, half_bounded, index
 from fannsbench.algorithms.serf.build import Cut
@@ -15,8 +16,6 @@ from fannsbench.algorithms.serf.half_bounded import NEVER
 from fannsbench.algorithms.serf.index import TwoSided
 from fannsbench.algorithms.serf.plugin import Serf
 from fannsbench.attributes import Number
-from fannsbench.errors import FilterError
-from fannsbench.filters import BoundFilters
 from fannsbench.kernels.pool import Marks, Pool, mark, offer, unmark_all
 
 SMALL: dict[str, Any] = {
@@ -28,18 +27,6 @@ SMALL: dict[str, Any] = {
     "one_sided": "2d",
     "batch": 64,
 }
-BOTH = "$low <= number <= $high"
-
-
-def grid(n: int, seed: int = 0) -> np.ndarray:
-    """(n, 16) small whole numbers: distances are exact, and many are equal."""
-    vectors = np.zeros((n, 16), np.float32)
-    vectors[:, :3] = np.random.default_rng(seed).integers(0, 9, (n, 3))
-    return vectors
-
-
-def far(vectors: np.ndarray, one: int, other: int) -> float:
-    return float(((vectors[one] - vectors[other]) ** 2).sum())
 
 
 def relative(vectors: np.ndarray, item: int, candidates: list[int], degree: int) -> list[int]:
@@ -106,17 +93,8 @@ def test_candidates_are_cut_into_segments(leap, exhaustive, index_k, window):
 
 
 @pytest.fixture(scope="module")
-def world():
-    """Items in clusters, and a number that goes along with these, against them, or neither."""
-    items, queries, cluster = clusters(3000, 24)
-    rng = np.random.default_rng(5)
-    far_cluster = (cluster + 5) % 10
-    columns = {
-        "along": Number(cluster * 100 + rng.integers(0, 150, len(items))),
-        "against": Number(far_cluster * 100 + rng.integers(0, 150, len(items))),
-        "independent": Number(rng.integers(0, 1000, len(items))),
-    }
-    return items, queries, cluster, columns
+def world() -> World:
+    return World.of(3000)
 
 
 @pytest.mark.parametrize("leap", build.LEAPS)
@@ -194,83 +172,15 @@ def test_every_prefix_of_the_1d_graph_is_the_graph_of_the_prefix(backwards):
     assert (ends < NEVER).any()
 
 
-def asked(world: Any, name: str, text: str, share: float, **values: Any) -> Any:
-    """Filters of ranges that hold about this share of the items."""
-    items, queries, _, columns = world
-    n, ordered = len(items), np.sort(columns[name].values)
-    begins = np.random.default_rng(4).integers(0, n - int(share * n) + 1, len(queries))
-    low, high = ordered[begins], ordered[begins + int(share * n) - 1]
-    text = text.replace("number", name)
-    return bound(text, columns, n, len(queries), low=low, high=high, **values)
-
-
-def answered(made: Serf, filters: BoundFilters, items: np.ndarray, queries: np.ndarray) -> float:
-    """The recall, if all that comes back is right."""
-    found, mask = made.search(queries, 10, made.select(filters)), masks_of(filters)
-    if mask.any():
-        return recall(found, items, queries, mask)
-    assert (found == -1).all()
-    return 1.0
-
-
-@pytest.mark.parametrize("one_sided", ["2d", "1d"])
-@pytest.mark.parametrize("name", ["along", "against", "independent"])
-def test_ranges(world, name, one_sided):
-    items, queries, _, columns = world
-    made = built(
-        Serf, items, {name: columns[name]}, threads=2, **{**SMALL, "ef_max": 200, "one_sided": one_sided}
-    )
-    made.configure(ef=64, two_segments=False)
-    for text in (BOTH, "number <= $high", "number > $low", "number >= 0"):
-        for share in (0.1, 0.3, 0.8):
-            filters = asked(world, name, text, share)
-            assert answered(made, filters, items, queries) > 0.93
-    assert recall(made.search(queries, 10, None), items, queries) > 0.93
-
-
 def test_two_segments_find_no_less_than_one(world):
-    items, queries, _, columns = world
-    made = built(Serf, items, {"independent": columns["independent"]}, threads=2, **SMALL)
-    filters = asked(world, "independent", BOTH, 0.4)
+    made = built(Serf, world.items, {"independent": world.columns["independent"]}, threads=2, **SMALL)
+    filters = world.asked("independent", BOTH, 0.4)
     found = []
     for two_segments in (False, True):
         made.configure(ef=20, two_segments=two_segments)
-        found.append(answered(made, filters, items, queries))
+        found.append(world.recall(made, filters))
     assert found[0] > 0.8
     assert found[1] > found[0] - 0.01
-
-
-def test_several_numbers_and_single_values(world):
-    items, queries, _, columns = world
-    used = {name: columns[name] for name in ("independent", "along")}
-    for one_sided in ("2d", "1d"):
-        made = built(Serf, items, used, threads=2, **{**SMALL, "one_sided": one_sided})
-        made.configure(ef=64, two_segments=False)
-        for text in (
-            "$low <= number <= $high and along >= $other",
-            "number <= $high and along < 500",
-            "number >= $low and along < 800 and number <= 900",
-            "along < $other and number >= 0",
-            "number == $low",
-            "number == 500.5",
-            "$high < number < $low",
-        ):
-            filters = asked(world, "independent", text, 0.5, other=np.full(len(queries), 300))
-            assert answered(made, filters, items, queries) > 0.95, text
-
-
-def test_missing_values_are_in_no_range_and_found_without_one(world):
-    items, queries, _, columns = world
-    missing = np.random.default_rng(8).random(len(items)) < 0.3
-    for lost in (missing, np.ones(len(items), bool)):
-        number = Number(columns["independent"].values, lost)
-        made = built(Serf, items, {"number": number}, **{**SMALL, "one_sided": "1d"})
-        made.configure(ef=64, two_segments=False)
-        for text in ("number <= 700", "number >= 300", "200 <= number <= 800", "number >= 0"):
-            filters = bound(text, {"number": number}, len(items), len(queries))
-            assert not masks_of(filters)[:, lost].any()
-            assert answered(made, filters, items, queries) > 0.93
-        assert recall(made.search(queries, 10, None), items, queries) > 0.93
 
 
 def test_copies_among_the_items_hide_nothing():
@@ -287,19 +197,11 @@ def test_copies_among_the_items_hide_nothing():
 
 
 def test_batches_change_little(world):
-    items, queries, _, columns = world
-    number = {"along": columns["along"]}
-    filters = asked(world, "along", BOTH, 0.3)
+    number = {"along": world.columns["along"]}
+    filters = world.asked("along", BOTH, 0.3)
     recalls = []
     for batch in (1, 64, 1024):
-        made = built(Serf, items, number, threads=2, **{**SMALL, "batch": batch})
+        made = built(Serf, world.items, number, threads=2, **{**SMALL, "batch": batch})
         made.configure(ef=30, two_segments=False)
-        recalls.append(answered(made, filters, items, queries))
+        recalls.append(world.recall(made, filters))
     assert max(recalls) - min(recalls) < 0.03
-
-
-def test_a_filter_without_the_number_that_orders_is_an_error():
-    made = built(Serf, grid(50), {"a": Number(np.arange(50)), "b": Number(np.arange(50))}, **SMALL)
-    made.configure(ef=10, two_segments=False)
-    with pytest.raises(FilterError, match="has no range of a"):
-        made.select(bound("b >= 3", {"b": Number(np.arange(50))}, 50, 2))

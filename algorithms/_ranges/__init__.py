@@ -94,8 +94,8 @@ class RangeAlgorithm(NativeAlgorithm):
     def build_graph(self, items: Items, threads: int) -> Any:
         return self.link(self.vectors[: max(self.present, 1)], threads)  # of no position there is no graph
 
-    def how(self) -> Any:
-        """What the search parameters say, a NamedTuple that is handed on to the search."""
+    def how(self, k: int) -> Any:
+        """What the search parameters say, a NamedTuple that is handed on to a search for k."""
         return searching.NoChoice()
 
     def widest(self) -> int:
@@ -137,7 +137,7 @@ class RangeAlgorithm(NativeAlgorithm):
             ranges, beyond = (first, last), self.present
         else:
             ranges, beyond = (selection.first, selection.last), len(self.vectors)
-        graph, vectors, how = self.graph, self.vectors, self.how()
+        graph, vectors, how = self.graph, self.vectors, self.how(neighbors.shape[1])
         if selection is None or selection.alone:
             return searching.search(graph, how, vectors, queries, rows, *ranges, beyond, scratch, neighbors)
         predicate = selection.filters.predicate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,3 +75,17 @@ def offer_pool(source: Pool, pool: Pool) -> None:
     """Offer all that is in another pool, and not in this one."""
     for place in range(size(source)):
         offer(pool, source.distances[place], item_at(source, place))
+
+
+@jit
+def node_of(graph: Any, level: int, item: int) -> int:
+    """Where in `bounds` the node of an item on a level is: that the nodes of level l begin at the positions
+    bounds[places[l]:places[l + 1]] the graph says, the last of which is their end."""
+    low, high = graph.places[level], graph.places[level + 1] - 1
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if graph.bounds[middle] <= item:
+            low = middle
+        else:
+            high = middle
+    return int(low)

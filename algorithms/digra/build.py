@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
-from fannsbench.algorithms._ranges.levels import Level, offer_links, row_of, scan_range
+from fannsbench.algorithms._ranges.levels import Level, node_of, offer_links, row_of, scan_range
 from fannsbench.algorithms.digra.searching import descend
-from fannsbench.algorithms.digra.tree import Digra, node_of, unlinked
+from fannsbench.algorithms.digra.tree import Digra, unlinked
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.parallel import Workspaces

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithms._ranges.levels import row_of
+from fannsbench.algorithms._ranges.levels import node_of, row_of, scan_range
 from fannsbench.algorithms._ranges.searching import InRange, NoChoice, search_range
-from fannsbench.algorithms.digra.tree import Digra, node_of
+from fannsbench.algorithms.digra.tree import Digra
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.pool import Marks, mark
@@ -123,6 +123,8 @@ def descend(graph: Digra, vectors: np.ndarray, query: np.ndarray, start: int, le
 def _search(
     graph: Digra, how: NoChoice, vectors: np.ndarray, query: np.ndarray, first: int, last: int, s: Scratch
 ) -> int:
+    if first == last:
+        return scan_range(vectors, query, first, last, s.pool)
     levels, bounds = graph.levels[0], graph.bounds
     within = InRange(first, last)
     level = 0  # of the smallest node that holds the range

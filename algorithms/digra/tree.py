@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.kernels import jit
-
 
 class Digra(NamedTuple):
     """The graphs of all nodes with two items and more.
@@ -65,16 +63,3 @@ def unlinked(m: int, M: int, seed: int) -> Digra:  # noqa: N803
         np.concatenate(bounds),
         np.concatenate(entries).astype(np.int32),
     )
-
-
-@jit
-def node_of(graph: Digra, level: int, item: int) -> int:
-    """Where in `bounds` the node of an item on a level is."""
-    low, high = graph.places[level], graph.places[level + 1] - 1
-    while high - low > 1:
-        middle = (low + high) >> 1
-        if graph.bounds[middle] <= item:
-            low = middle
-        else:
-            high = middle
-    return int(low)

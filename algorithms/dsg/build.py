@@ -202,7 +202,7 @@ def _prune(
         scores = np.empty(end - begin, np.uint64)
         count = 0
         for edge in range(begin, end):
-            if abs(targets[edge] - item) + 1 > protected:
+            if _may_go(bounds[edge], item, targets[edge], protected, len(starts) - 1):
                 scores[count] = _score(bounds[edge], item, targets[edge])
                 count += 1
         dropped = int(count * fraction)
@@ -211,10 +211,17 @@ def _prune(
         limit = np.sort(scores[:count])[dropped - 1]
         for edge in range(begin, end):
             if (
-                abs(targets[edge] - item) + 1 > protected
+                _may_go(bounds[edge], item, targets[edge], protected, len(starts) - 1)
                 and _score(bounds[edge], item, targets[edge]) <= limit
             ):
                 kept[edge] = False
+
+
+@jit_inline
+def _may_go(box: np.ndarray, item: int, other: int, protected: int, m: int) -> bool:
+    """Whether an edge leads far off, and does not hold for the range of all m positions, which would fall
+    apart without it where items have few dimensions."""
+    return bool(abs(other - item) + 1 > protected and (box[0] > 0 or box[3] < m - 1))
 
 
 @jit_inline

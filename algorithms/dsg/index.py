@@ -15,9 +15,10 @@ from fannsbench.kernels.space import prefetch
 
 SEEDS = 4
 """Places of a range, evenly spread, where a search begins (the authors' code)."""
-LOOSE = 0.02
-"""A range that holds less than this share of all items follows every edge in it, whether it holds for the
-range or not (the authors' code)."""
+LOOSE = 10
+"""A range so short that it holds fewer than this of the ef_max candidates of an item, on average, follows
+every edge in it, whether it holds for the range or not: at 500, one of less than 2 % of all items, as in the
+authors' code."""
 FIELDS = 5
 """Of an edge: the neighbour, and the bounds of the ranges that it holds for."""
 LINE = 16

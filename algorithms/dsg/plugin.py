@@ -11,14 +11,17 @@ in both directions.
 
 Serves R and EM on a number. Of the authors' two programs the default is the later, `static`: an HNSW graph of
 all items, which is given up afterwards, supplies the candidates of an item's edges, and a query whose range
-holds less than 2 % of the items follows every edge inside it. In `incremental` the candidates are what was
-inserted before, in random order, as where items keep coming; there alpha is 1, and no edge is pruned.
+holds less than a share 10 / ef_max of the items follows every edge inside it. In `incremental` the candidates
+are what was inserted before, in random order, as where items keep coming; there alpha is 1, and no edge is
+pruned.
 
 Not as the authors' code:
 - Parallel, and the same for any number of threads: the HNSW graph is built in batches; in `incremental` the
   items of a batch, at most 2 % of all, are no candidates of one another.
 - Candidates are in the order of (distance, id), the nearest 4 ef_max at most.
 - Where a walk begins can be a result: with theirs, up to four items of a range are never found.
+- No edge is pruned that holds for the range of all items. Which ranges follow every edge depends on ef_max;
+  the authors' constant of 2 % fits their 500.
 - Copies of a vector do not crowd out other edges: one stands in for the others.
 - The pool holds max(ef, k). A range whose walk ends with fewer than k is scanned; the authors return fewer.
 - The edges of an item lie in stretches of one field each, so that all are tested at once.
@@ -61,8 +64,8 @@ class Dsg(RangeAlgorithm):
         how = build if self.static else build_inserting
         return how(vectors, self.design, threads, self.progress)
 
-    def how(self) -> Choice:
-        return Choice(int(np.ceil(LOOSE * self.present)) if self.static else 0)
+    def how(self, k: int) -> Choice:
+        return Choice(LOOSE * self.present // self.design.ef_max if self.static else 0)
 
     def scratch(self, k: int) -> Work:
         widest = int(np.diff(self.graph.starts).max(initial=0))

@@ -135,7 +135,7 @@ def link_batch(
     chosen = np.full((len(items), top + 1, M), -1, np.int32)
 
     def find(first: int, last: int, scratch: Scratch) -> None:
-        _find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[first:last])
+        find_links(layers, vectors, halves, items[first:last], top, scratch, chosen[first:last])
 
     workspaces.for_ranges(len(items), threads, find)
     for layer in range(top + 1):
@@ -146,7 +146,7 @@ def link_batch(
 
 
 @jit
-def _find_links(
+def find_links(
     layers: Layers,
     vectors: np.ndarray,
     halves: Halves,

@@ -61,7 +61,7 @@ class IRangeGraph(RangeAlgorithm):
         super().configure(ef)
         self.choice = Choice(edge_limit or self.design.M, PASSING.index(passing))
 
-    def how(self) -> Choice:
+    def how(self, k: int) -> Choice:
         return self.choice
 
     def scratch(self, k: int) -> Work:

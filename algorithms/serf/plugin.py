@@ -84,7 +84,7 @@ class Serf(RangeAlgorithm):
         super().configure(ef)
         self.two_segments = two_segments
 
-    def how(self) -> Reach:
+    def how(self, k: int) -> Reach:
         return Reach(2, EVERY) if self.two_segments else Reach(1, 2 * self.cut.index_k)
 
     def widest(self) -> int:

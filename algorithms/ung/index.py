@@ -8,9 +8,9 @@ import numpy as np
 
 from fannsbench.algorithm import Progress
 from fannsbench.algorithms.ung.crossing import cross_edges
-from fannsbench.algorithms.ung.group_graphs import link_groups
 from fannsbench.algorithms.ung.labels import Groups, Trie, rows_below, trie
 from fannsbench.algorithms.ung.navigating import label_navigating_graph
+from fannsbench.algorithms.vamana.groups import link_groups
 from fannsbench.algorithms.vamana.index import Parameters
 from fannsbench.kernels.insert import part_of
 from fannsbench.kernels.pool import Marks, mark

@@ -35,6 +35,8 @@ AHEAD = 4
 """Rows are asked for so many items before their turn: more at once than memory can fetch only stall."""
 ALL = 2**31 - 1
 """More links than a node can have."""
+ANY = np.float32(np.inf)
+"""A limit that all distances are below."""
 NO_END = 2**62
 """More distances than any search computes."""
 
@@ -163,9 +165,16 @@ def enter(vectors: np.ndarray, query: np.ndarray, item: int, s: Scratch) -> int:
 
 
 @jit
-def best_first(graph: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -> int:
-    """Expand the nearest item in the pool, until all in it are expanded. Returns how many distances it
-    computed.
+def best_first(
+    graph: Any,
+    vectors: np.ndarray,
+    query: np.ndarray,
+    s: Scratch,
+    least: int = ALL,
+    limit: np.float32 = ANY,
+) -> int:
+    """Expand the nearest item in the pool, until all in it are expanded; or, once the `least` nearest are, no
+    other is as near as `limit`. Returns how many distances it computed.
 
     The same as the search of HNSW (Malkov and Yashunin, TPAMI 2020, algorithm 2) and of Vamana (Subramanya et
     al., NeurIPS 2019, algorithm 1), whose two queues are one sorted pool."""
@@ -174,7 +183,7 @@ def best_first(graph: Any, vectors: np.ndarray, query: np.ndarray, s: Scratch) -
     computed = 0
     while True:
         place = next_unexpanded(pool)
-        if place < 0:
+        if place < 0 or (place >= least and pool.distances[place] > limit):
             return computed
         node = item_at(pool, place)
         offer(trail, pool.distances[place], node)
