@@ -31,17 +31,23 @@ def layered(degree: int, upper_degree: int, M: int) -> float:  # noqa: N803
     return 4 * degree + 9 + (4 * upper_degree + 4) / (M - 1)
 
 
-METHODS: dict[str, tuple[str, dict[str, Any], Callable[[], float] | None]] = {
-    "hnsw-native": ("none", {"M": 16}, lambda: layered(32, 16, 16)),
-    "vamana": ("none", {"R": 64}, lambda: 4 * 64 + 4),
-    "acorn": ("em", {"M": 32, "M_beta": 32, "gamma": 12}, lambda: layered(80, 384, 32)),
-    "acorn-1": ("em", {}, lambda: layered(32, 16, 16)),
-    "filtered-vamana": ("em", {"R": 64}, lambda: 4 * 64 + 4 + 8 + 16),
-    "stitched-vamana": ("em", {"R_small": 32, "R_stitched": 64}, lambda: 4 * 32 + 4 + 8 + 16),
-    "ung": ("em", {"R": 32}, lambda: 4 * 32 + 8 + 4),
+METHODS: dict[str, tuple[str, dict[str, Any], Callable[[int], float] | None]] = {
+    "hnsw-native": ("none", {"M": 16}, lambda n: layered(32, 16, 16)),
+    "vamana": ("none", {"R": 64}, lambda n: 4 * 64 + 4),
+    "acorn": ("em", {"M": 32, "M_beta": 32, "gamma": 12}, lambda n: layered(80, 384, 32)),
+    "acorn-1": ("em", {}, lambda n: layered(32, 16, 16)),
+    "filtered-vamana": ("em", {"R": 64}, lambda n: 4 * 64 + 4 + 8 + 16),
+    "stitched-vamana": ("em", {"R_small": 32, "R_stitched": 64}, lambda n: 4 * 32 + 4 + 8 + 16),
+    "ung": ("em", {"R": 32}, lambda n: 4 * 32 + 8 + 4),
     "serf": ("r", {"index_k": 32, "ef_max": 500}, None),
+    "irangegraph": ("r", {"M": 32}, lambda n: 4 * 32 * (n - 1).bit_length()),
+    "digra": ("r", {"M": 24}, None),
+    "dsg": ("r", {"M": 16, "ef_max": 500}, None),
+    "window-tree": ("r", {"R": 32, "cutoff": 1000}, None),
+    "unify": ("r", {"M": 16, "segments": 8}, lambda n: 8 * (4 * 32 + 4 * 16 / 15) + layered(32, 16, 16)),
 }
-"""The workload whose attribute is built on, parameters, and the bytes; SeRF's depend on the data."""
+"""The workload whose attribute is built on, parameters, and the bytes; those of some depend on the data, or
+on how a tree turns out."""
 
 
 def main() -> None:
@@ -52,7 +58,7 @@ def main() -> None:
         print(f"{'method':16} {'bytes':>7} {'formula':>8}  degrees (least, mean, most), reach; by layer")
         for name, (workload, parameters, formula) in METHODS.items():
             graph, size = built(dataset, name, workload, parameters)
-            shown = f"{formula():8.0f}" if formula else f"{'-':>8}"
+            shown = f"{formula(dataset.n):8.0f}" if formula else f"{'-':>8}"
             layers = "; ".join(described(graph, layer) for layer in range(layers_of(graph)))
             print(f"{name:16} {size / dataset.n:7.0f} {shown}  {layers}", flush=True)
 

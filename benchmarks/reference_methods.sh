@@ -23,6 +23,8 @@ workloads_of=em,emis,c measure --algo stitched-vamana --sweep ef=20,60,160,400
 workloads_of=em,emis measure --algo filtered-vamana --sweep ef=20,60,160,400
 workloads_of=em,emis,mem,memis measure --algo ung --set R=32 --sweep ef=20,60,160,400
 workloads_of=r,r-correlated,mr measure --algo serf --set index_k=32 --set ef_max=500 --sweep ef=20,60,160,400
+workloads_of=r,r-correlated,mr measure --algo irangegraph --sweep ef=20,60,160,400
+workloads_of=r,r-correlated measure --algo digra,dsg,window-tree,unify --sweep ef=20,60,160,400
 
 fannsbench results --results "$folder/results" --csv "$folder/table.csv"
 draw() { fannsbench plot --results "$folder/results" "$@"; }

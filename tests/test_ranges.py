@@ -11,6 +11,7 @@ from range_cases import BOTH, World, answered
 
 from fannsbench import registry
 from fannsbench.algorithms._ranges import RangeAlgorithm
+from fannsbench.algorithms._ranges.levels import row_of
 from fannsbench.attributes import Category, Number
 from fannsbench.errors import FilterError
 from fannsbench.filters import Filter
@@ -188,3 +189,13 @@ def test_what_is_no_range_is_skipped() -> None:
     assert "not all that matches is in one range of number" in reason("not number > 3")
     for text in ("number > 3", "number == 3", "letter == 'a' and number > 3", None):
         assert reason(text) == "None"
+
+
+@pytest.mark.parametrize("item", [2_700_000, np.int32(2_700_000)])
+def test_links_are_found_beyond_two_to_the_31st(item: Any) -> None:
+    """2.7 million items have 22 levels; at 40 links a level their places do not fit into 32 bits."""
+    links, levels = 40, 22
+    row = row_of(levels, item, 21)
+    assert row == 2_700_000 * 22 + 21
+    assert int(row) * links > 2**31
+    assert np.asarray(row).dtype == np.int64
