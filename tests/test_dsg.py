@@ -46,10 +46,10 @@ def boxes_of(
     for c in candidates:
         offer(pool, np.float32(far(vectors, centre, c)), c)
     boxes = Boxes(np.empty(1, np.int32), np.empty((1, 4), np.int32))
-    standing = np.empty((len(candidates), len(candidates)), np.uint8)
+    pairs = np.empty((len(candidates), len(candidates)), np.uint8)
     end = len(vectors) - 1
     count, boxes = compress.compress(
-        centre, pool, end, np.float32(alpha), vectors, Family.of(most), standing, boxes
+        centre, pool, end, np.float32(alpha), vectors, Family.of(most, len(candidates)), pairs, boxes
     )
     if whole:
         count = compress.hulls(count, boxes, len(candidates))

@@ -54,13 +54,13 @@ class _Work(NamedTuple):
     scratch: Scratch
     admitted: Pool
     family: Family
-    standing: np.ndarray
+    pairs: np.ndarray
 
     @classmethod
     def of(cls, m: int, how: Design, degree: int) -> _Work:
         most = min(MOST * how.ef_max, m)
-        standing = np.empty((most, most), np.uint8)
-        return cls(Scratch.of(m, how.ef_max, degree), Pool.of(most), Family.of(how.M), standing)
+        pairs = np.empty((most, most), np.uint8)
+        return cls(Scratch.of(m, how.ef_max, degree), Pool.of(most), Family.of(how.M, most), pairs)
 
 
 class _Finder:
@@ -127,7 +127,7 @@ def _find(
     s: Scratch,
     admitted: Pool,
     family: Family,
-    standing: np.ndarray,
+    pairs: np.ndarray,
 ) -> Edges:
     sources, targets = np.empty(128 * items.size, np.int32), np.empty(128 * items.size, np.int32)
     bounds = np.empty((sources.size, 4), np.int32)
@@ -135,7 +135,7 @@ def _find(
     used, end = 0, len(vectors) - 1
     for item in items:
         collect(graph, vectors, halves, item, linked, s, admitted)
-        count, boxes = compress(item, admitted, end, alpha, vectors, family, standing, boxes)
+        count, boxes = compress(item, admitted, end, alpha, vectors, family, pairs, boxes)
         if not exact:
             count = hulls(count, boxes, size(admitted))
         if used + count > sources.size:

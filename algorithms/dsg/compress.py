@@ -14,7 +14,8 @@ import numpy as np
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.pool import Pool, size
-from fannsbench.kernels.space import squared_distance
+from fannsbench.kernels.search import AHEAD
+from fannsbench.kernels.space import prefetch, squared_distance
 
 UNKNOWN, STANDS, FALLS = range(3)
 
@@ -23,18 +24,19 @@ class Family(NamedTuple):
     """Of each number of selected items, up to M: the ranges that have selected these."""
 
     first: np.ndarray  # (M + 1,) int64: the least first position
-    last: np.ndarray  # the greatest last position
-    low: (
-        np.ndarray
-    )  # the least item among those selected and the centre, which is the greatest first position
-    high: np.ndarray  # the greatest one
-    following: np.ndarray  # the place of the candidate that is looked at next
-    selected: np.ndarray  # the place of the candidate that was selected after these
+    last: np.ndarray  # (M + 1,) int64: the greatest last position
+    low: np.ndarray  # (M + 1,) int64: the least position among what is selected and the centre
+    high: np.ndarray  # (M + 1,) int64: the greatest
+    selected: np.ndarray  # (M + 1,) int64: the place of the candidate that is selected next
+    standing: np.ndarray  # (M + 1, c) int32: places of the candidates that none of the selected stands in for
+    counts: np.ndarray  # (M + 1,) int64: how many
+    seen: np.ndarray  # (M + 1,) int64: how many of them have been looked at
 
     @classmethod
-    def of(cls, M: int) -> Family:  # noqa: N803
-        """Scratch for one walk at a time."""
-        return cls(*(np.empty(M + 1, np.int64) for _ in range(6)))
+    def of(cls, M: int, candidates: int) -> Family:  # noqa: N803
+        """Scratch for one walk at a time, around an item of so many candidates at most."""
+        numbers = [np.empty(M + 1, np.int64) for _ in range(7)]
+        return cls(*numbers[:5], np.empty((M + 1, candidates), np.int32), *numbers[5:])
 
 
 class Boxes(NamedTuple):
@@ -53,7 +55,7 @@ def compress(
     alpha: np.float32,
     vectors: np.ndarray,
     f: Family,
-    standing: np.ndarray,
+    pairs: np.ndarray,
     boxes: Boxes,
 ) -> tuple[int, Boxes]:
     """Write the boxes of a centre's candidates, given the last position `end`, and return how many; the boxes
@@ -61,17 +63,18 @@ def compress(
 
     A range that holds the centre selects of the candidates in it, nearest first and up to M, those to which
     none selected before is nearer, by the factor alpha, than the centre is, and that are no copy of one.
-    Every range that selects a candidate is in just one of its boxes, and no other range is. standing (c, c)
-    uint8 is scratch."""
-    candidates, vectors, f = borrowed(candidates), borrowed(vectors), borrowed(f)
-    standing[: size(candidates), : size(candidates)] = UNKNOWN
-    most = f.first.size - 1
+    Every range that selects a candidate is in just one of its boxes, and no other range is. pairs (c, c)
+    uint8 is scratch, for what is known of a selected candidate and a later one."""
+    candidates, vectors, f, pairs = borrowed(candidates), borrowed(vectors), borrowed(f), borrowed(pairs)
+    most, amount = f.first.size - 1, size(candidates)
+    known = np.zeros(amount, np.bool_)
     count, depth = 0, 0
-    f.first[0], f.last[0], f.low[0], f.high[0], f.following[0] = 0, end, centre, centre, 0
+    f.first[0], f.last[0], f.low[0], f.high[0] = 0, end, centre, centre
+    f.counts[0], f.seen[0] = amount, 0
+    for place in range(amount):
+        f.standing[0, place] = place
     while depth >= 0:
-        place = -1
-        if depth < most:
-            place = _next(candidates, depth, alpha, vectors, f, standing)
+        place = _next(candidates, f, depth) if depth < most else -1
         if place < 0:
             depth -= 1
             if depth >= 0:
@@ -85,11 +88,27 @@ def compress(
         boxes.bounds[count] = f.first[depth], low, high, f.last[depth]
         count += 1
         f.selected[depth] = place
-        f.following[depth] = place + 1
+        if not known[place]:
+            known[place] = True
+            pairs[place, place + 1 : amount] = UNKNOWN
+        if depth + 1 < most:
+            _keep_standing(candidates, alpha, vectors, f, depth, pairs[place])
         f.first[depth + 1], f.last[depth + 1] = f.first[depth], f.last[depth]
-        f.low[depth + 1], f.high[depth + 1], f.following[depth + 1] = low, high, place + 1
+        f.low[depth + 1], f.high[depth + 1] = low, high
         depth += 1
     return count, boxes
+
+
+@jit_inline
+def _next(candidates: Pool, f: Family, depth: int) -> int:
+    """The place of the candidate that a family selects next; -1 if there is none."""
+    first, last = f.first[depth], f.last[depth]
+    for i in range(f.seen[depth], f.counts[depth]):
+        place = f.standing[depth, i]
+        if first <= candidates.ids[place] <= last:
+            f.seen[depth] = i + 1
+            return int(place)
+    return -1
 
 
 @jit_inline
@@ -101,7 +120,35 @@ def _without_selected(candidates: Pool, f: Family, depth: int) -> None:
     elif item > f.high[depth]:
         f.last[depth] = item - 1
     else:  # it is in all of them
-        f.following[depth] = size(candidates)
+        f.seen[depth] = f.counts[depth]
+
+
+@jit_inline
+def _keep_standing(
+    candidates: Pool, alpha: np.float32, vectors: np.ndarray, f: Family, depth: int, pairs: np.ndarray
+) -> None:
+    """Which of a family's candidates its ranges may select after what they have selected now. pairs (c,) is
+    what is known of that one and the others."""
+    first, last, selected = f.first[depth], f.last[depth], candidates.ids[f.selected[depth]]
+    standing, count = f.standing[depth + 1], 0
+    for i in range(f.seen[depth], f.counts[depth]):
+        place = f.standing[depth, i]
+        if first <= candidates.ids[place] <= last and pairs[place] != FALLS:
+            standing[count] = place
+            count += 1
+    kept = 0
+    for i in range(count):
+        if i + AHEAD < count and pairs[standing[i + AHEAD]] == UNKNOWN:
+            prefetch(vectors, candidates.ids[standing[i + AHEAD]])
+        place = standing[i]
+        if pairs[place] == UNKNOWN:
+            between = squared_distance(vectors[selected], vectors, candidates.ids[place])
+            falls = between == 0 or alpha * between < candidates.distances[place]
+            pairs[place] = FALLS if falls else STANDS
+        if pairs[place] == STANDS:
+            standing[kept] = place
+            kept += 1
+    f.counts[depth + 1], f.seen[depth + 1] = kept, 0
 
 
 @jit
@@ -133,35 +180,3 @@ def hulls(count: int, boxes: Boxes, candidates: int) -> int:
             boxes.bounds[kept] = hull[place]
             kept += 1
     return kept
-
-
-@jit_inline
-def _next(
-    candidates: Pool,
-    depth: int,
-    alpha: np.float32,
-    vectors: np.ndarray,
-    f: Family,
-    standing: np.ndarray,
-) -> int:
-    """The place of the candidate that a family selects next; -1 if there is none."""
-    first, last = f.first[depth], f.last[depth]
-    for place in range(f.following[depth], size(candidates)):
-        item = candidates.ids[place]
-        if not first <= item <= last:
-            continue
-        stands = True
-        for before in range(depth):
-            other = f.selected[before]
-            known = standing[place, other]
-            if known == UNKNOWN:
-                between = squared_distance(vectors[item], vectors, candidates.ids[other])
-                falls = between == 0 or alpha * between < candidates.distances[place]
-                known = FALLS if falls else STANDS
-                standing[place, other] = known
-            if known == FALLS:
-                stands = False
-                break
-        if stands:
-            return place
-    return -1
