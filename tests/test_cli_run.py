@@ -158,7 +158,7 @@ def test_when_all_fails_there_is_a_table_but_no_picture(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--algo", "stiched"], "unknown algorithm 'plannr'; did you mean stitched-vamana?"),
+        (["--algo", "stiched"], "unknown algorithm 'stiched'; did you mean stitched-vamana?"),
         (["--algo", "graph", "--set", "e=3"], "unknown parameter 'e'; did you mean ef?"),
         (["--algo", "graph", "--workload", "emi"], "unknown workload of tiny 'emi'; did you mean emis or em"),
         (["--algo", "graph", "--preset", "pape"], "unknown preset 'pape'; did you mean paper?"),

@@ -95,7 +95,7 @@ def test_combinations(
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        (["stiched"], {}, "unknown algorithm 'plannr'; did you mean stitched-vamana?"),
+        (["stiched"], {}, "unknown algorithm 'stiched'; did you mean stitched-vamana?"),
         (["graph"], {"fixed": {"eff": "3"}}, "unknown parameter 'eff'; did you mean ef?"),
         (["graph"], {"sweeps": {"m": ["3"]}}, "unknown parameter 'm'; known: M, ef, exact, rate"),
         (["graph"], {"preset": "papers"}, "unknown preset 'papers'; did you mean paper?"),
