@@ -107,7 +107,7 @@ def main() -> None:
     shares = {name: [curve.qps(options.recall) / unit for curve in some] for name, some in curves.items()}
     report([task.label for task in tasks[1:]], shares)
     if options.output:
-        draw(shares, options.recall, options.output)
+        draw([task.label for task in tasks[1:]], shares, options.recall, options.output)
 
 
 def tasks_of(dataset: Dataset, attributes: Attributes, name: str, count: int) -> list[Task]:
@@ -154,14 +154,17 @@ def report(labels: list[str], shares: dict[str, list[float]]) -> None:
         print(f"{name:24}" + "".join(f"{cell:>12}" for cell in cells))
 
 
-def draw(shares: dict[str, list[float]], recall: float, output: str) -> None:
+def draw(labels: list[str], shares: dict[str, list[float]], recall: float, output: str) -> None:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    middles = 100 * np.sqrt(np.array(BANDS[:-1]) * np.array(BANDS[1:]))
     for i, (name, row) in enumerate(shares.items()):
-        axes.plot(middles, row, "osD^v<>Xph"[i % 10] + "-", label=name, markersize=5)
-    axes.set(xscale="log", yscale="log", xlabel="items in the range (%)")
+        axes.plot(range(len(row)), row, "osD^v<>Xph"[i % 10] + "-", label=name, markersize=5)
+    axes.set_xticks(range(len(labels)), labels, rotation=30)
+    axes.set(yscale="log", xlabel="items in the range")
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks(FuncFormatter(lambda share, _: f"{share:g}"))
     axes.set_ylabel(f"QPS at recall {recall:g}, as a share of unfiltered hnswlib's")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
