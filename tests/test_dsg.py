@@ -150,7 +150,7 @@ def test_structure(exact: bool, incremental: bool) -> None:
             assert max(item, other) <= least_last <= most_last < n
             assert (item, least_first, most_first, least_last, most_last) in rows[other], "both ways"
         assert row, "for the whole range at least one candidate is chosen"
-        assert n < 2 or any(edge[1] == 0 and edge[4] == n - 1 for edge in row)
+        assert any(edge[1] == 0 and edge[4] == n - 1 for edge in row)
 
 
 def test_pruning_leaves_out_long_edges_that_hold_for_few_ranges() -> None:

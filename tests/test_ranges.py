@@ -26,6 +26,7 @@ class Method(NamedTuple):
     name: str
     small: dict[str, Any]
     variant: dict[str, Any] = NONE
+    least: float = 0.9  # recall of ranges of all widths
 
     @property
     def kind(self) -> type[RangeAlgorithm]:
@@ -53,8 +54,8 @@ DSG = {"M": 8, "ef_construction": 60, "ef_max": 300}
 WINDOWS = {"R": 16, "L": 40, "cutoff": 100}
 UNIFY = {"segments": 4, "M": 8, "ef_construction": 60}
 METHODS = [
-    Method("serf", SERF),
-    Method("serf", SERF, {"one_sided": "1d"}),
+    Method("serf", SERF, least=0.93),
+    Method("serf", SERF, {"one_sided": "1d"}, least=0.93),
     Method("irangegraph", IRANGE),
     Method("digra", DIGRA),
     Method("dsg", DSG),
@@ -83,8 +84,8 @@ def test_ranges_of_all_widths(world: World, method: Method, name: str) -> None:
     index = method.made(world.items, {name: world.columns[name]})
     for text in (BOTH, "number <= $high", "number > $low", "number >= 0"):
         for share in (0.03, 0.1, 0.3, 0.8):
-            assert world.recall(index, world.asked(name, text, share)) > 0.9, (text, share)
-    assert recall(index.search(world.queries, 10, None), world.items, world.queries) > 0.92
+            assert world.recall(index, world.asked(name, text, share)) > method.least, (text, share)
+    assert recall(index.search(world.queries, 10, None), world.items, world.queries) > method.least
 
 
 @every
@@ -109,8 +110,8 @@ def test_missing_values_are_in_no_range_and_found_without_one(world: World, meth
         for text in ("number <= 700", "number >= 300", "200 <= number <= 800", "number >= 0"):
             filters = bound(text, {"number": number}, len(items), len(queries))
             assert not masks_of(filters)[:, lost].any()
-            assert answered(index, filters, items, queries) > 0.92
-        assert recall(index.search(queries, 10, None), items, queries) > 0.92
+            assert answered(index, filters, items, queries) > 0.93
+        assert recall(index.search(queries, 10, None), items, queries) > 0.93
 
 
 @every
@@ -162,7 +163,7 @@ def test_further_predicates(world: World, method: Method) -> None:
         ordered = {name: used[name] for name in sorted(used, key=lambda name: name != first)}
         index = method.made(world.items, ordered)
         filters = world.asked("independent", text, 0.5, **({"other": other} if "$other" in text else {}))
-        assert world.recall(index, filters) > 0.93, text
+        assert world.recall(index, filters) > 0.95, text
 
 
 def test_a_filter_without_the_number_that_orders_is_an_error(world: World) -> None:

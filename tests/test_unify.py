@@ -29,11 +29,10 @@ def made() -> tuple[np.ndarray, Hsig]:
 
 def levels_of(graph: Hsig) -> np.ndarray:
     """The highest layer of each item."""
-    m, level = len(graph.place), np.zeros(len(graph.place), np.int64)
+    level = np.zeros(len(graph.place), np.int64)
     ends = [*graph.starts[1:], len(graph.upper_merged)]
     for layer in range(1, len(graph.starts)):
         level += graph.place < ends[layer] - graph.starts[layer]
-    assert len(level) == m
     return level
 
 

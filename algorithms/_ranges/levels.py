@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fannsbench.kernels import jit, jit_inline
-from fannsbench.kernels.pool import Marks, Pool, item_at, offer, size
+from fannsbench.kernels.pool import Marks, Pool, offer
 from fannsbench.kernels.search import (
-    AHEAD,
     fresh_of_row,
     neighbours,
     prefetch_fresh,
@@ -49,18 +48,6 @@ def _rows_of_level(graph: Level, node: int, vectors: np.ndarray, marks: Marks) -
 
 
 @jit
-def scan_range(vectors: np.ndarray, query: np.ndarray, first: int, last: int, pool: Pool) -> int:
-    """Offer all positions of a range, none of which is in the pool. Returns their number."""
-    for item in range(first, min(first + AHEAD, last + 1)):
-        prefetch(vectors, item)
-    for item in range(first, last + 1):
-        if item + AHEAD <= last:
-            prefetch(vectors, item + AHEAD)
-        offer(pool, squared_distance(query, vectors, item), item)
-    return last - first + 1
-
-
-@jit
 def offer_links(links: np.ndarray, row: int, vectors: np.ndarray, item: int, pool: Pool) -> None:
     """Offer an item the links of a row, none of which is in the pool."""
     for place in range(links.shape[1]):
@@ -68,13 +55,6 @@ def offer_links(links: np.ndarray, row: int, vectors: np.ndarray, item: int, poo
         if other < 0:
             break
         offer(pool, squared_distance(vectors[item], vectors, other), other)
-
-
-@jit
-def offer_pool(source: Pool, pool: Pool) -> None:
-    """Offer all that is in another pool, and not in this one."""
-    for place in range(size(source)):
-        offer(pool, source.distances[place], item_at(source, place))
 
 
 @jit

@@ -14,9 +14,9 @@ def starts_of(counts: np.ndarray) -> np.ndarray:
 
 @jit
 def with_room(array: np.ndarray, used: int, more: int) -> np.ndarray:
-    """The array, of which so much is used, or a larger copy if no more fits."""
-    if used + more <= array.size:
+    """The array, of which so many rows are used, or a larger copy if no more fit."""
+    if used + more <= len(array):
         return array
-    larger = np.empty(2 * (used + more), array.dtype)
+    larger = np.empty((2 * (used + more), *array.shape[1:]), array.dtype)
     larger[:used] = array[:used]
     return larger

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
-from fannsbench.algorithms._ranges.levels import Level, node_of, offer_links, row_of, scan_range
+from fannsbench.algorithms._ranges.levels import Level, node_of, offer_links, row_of
 from fannsbench.algorithms.digra.searching import descend
 from fannsbench.algorithms.digra.tree import Digra, unlinked
 from fannsbench.kernels import jit
@@ -15,7 +15,7 @@ from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.parallel import Workspaces
 from fannsbench.kernels.pool import Pool, clear, offer
 from fannsbench.kernels.prune import Heuristic, choose
-from fannsbench.kernels.search import Scratch, begin, best_first, enter, rescore
+from fannsbench.kernels.search import Scratch, begin, best_first, enter, rescore, scan_range
 from fannsbench.kernels.space import Halves, as_half, halves_of, squared_distance
 
 

@@ -82,9 +82,3 @@ class DigraAlgorithm(RangeAlgorithm):
 
     def widest(self) -> int:
         return 3 * self.design.M
-
-    def warm_up(self) -> None:
-        for ef in (1, 64):
-            small = self.copy_to_rehearse()
-            small.design = self.design._replace(ef_construction=ef)
-            small.rehearse("number >= 1", ef=1)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithms._ranges.levels import node_of, row_of, scan_range
+from fannsbench.algorithms._ranges.levels import node_of, row_of
 from fannsbench.algorithms._ranges.searching import InRange, NoChoice, search_range
 from fannsbench.algorithms.digra.tree import Digra
 from fannsbench.kernels import jit, jit_inline
@@ -20,6 +20,7 @@ from fannsbench.kernels.search import (
     prefetch_fresh,
     prefetch_links,
     prefetch_neighbours,
+    scan_range,
 )
 from fannsbench.kernels.space import prefetch, squared_distance
 

@@ -138,11 +138,8 @@ def _find(
         count, boxes = compress(item, admitted, end, alpha, vectors, family, pairs, boxes)
         if not exact:
             count = hulls(count, boxes, size(admitted))
-        if used + count > sources.size:
-            sources, targets = with_room(sources, used, count), with_room(targets, used, count)
-            larger = np.empty((sources.size, 4), np.int32)
-            larger[:used] = bounds[:used]
-            bounds = larger
+        sources, targets = with_room(sources, used, count), with_room(targets, used, count)
+        bounds = with_room(bounds, used, count)
         for i in range(count):
             sources[used + i] = item
             targets[used + i] = admitted.ids[boxes.places[i]]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fannsbench.algorithms._ranges.lists import with_room
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.pool import Pool, size
@@ -82,8 +83,7 @@ def compress(
             continue
         item = candidates.ids[place]
         low, high = min(item, f.low[depth]), max(item, f.high[depth])
-        if count == boxes.places.size:
-            boxes = _larger(boxes)
+        boxes = Boxes(with_room(boxes.places, count, 1), with_room(boxes.bounds, count, 1))
         boxes.places[count] = place
         boxes.bounds[count] = f.first[depth], low, high, f.last[depth]
         count += 1
@@ -149,15 +149,6 @@ def _keep_standing(
             standing[kept] = place
             kept += 1
     f.counts[depth + 1], f.seen[depth + 1] = kept, 0
-
-
-@jit
-def _larger(boxes: Boxes) -> Boxes:
-    count = boxes.places.size
-    larger = Boxes(np.empty(2 * count, np.int32), np.empty((2 * count, 4), np.int32))
-    larger.places[:count] = boxes.places
-    larger.bounds[:count] = boxes.bounds
-    return larger
 
 
 @jit

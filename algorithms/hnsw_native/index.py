@@ -68,6 +68,12 @@ def levels_of(n: int, M: int, seed: int) -> np.ndarray:  # noqa: N803
     return levels
 
 
+def sizes_and_starts(levels: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Given the highest layer of each item, how many items each layer holds, and `Layers.starts`."""
+    sizes = [int(np.count_nonzero(levels >= layer)) for layer in range(int(levels.max()) + 1)]
+    return sizes, np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)]
+
+
 def unlinked(
     n: int,
     M: int,  # noqa: N803
@@ -83,11 +89,11 @@ def unlinked(
     order = order[np.argsort(-levels[order], kind="stable")].astype(np.int32)
     place = np.empty(n, np.int32)
     place[order] = np.arange(n, dtype=np.int32)
-    sizes = [int(np.count_nonzero(levels >= layer)) for layer in range(int(levels.max()) + 1)]
+    sizes, starts = sizes_and_starts(levels)
     layers = Layers(
         np.full((n, degree), -1, np.int32),
         np.full((sum(sizes[1:]), upper_degree), -1, np.int32),
-        np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)],
+        starts,
         place,
         order[:1].copy(),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from fannsbench.algorithm import Progress
 from fannsbench.algorithms._ranges import searching
-from fannsbench.algorithms._ranges.levels import Level, offer_links, row_of, scan_range
+from fannsbench.algorithms._ranges.levels import Level, offer_links, row_of
 from fannsbench.algorithms.irangegraph.index import SegmentTree, levels_of, middle_of, node_at
 from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
@@ -17,7 +17,7 @@ from fannsbench.kernels.insert import by_target
 from fannsbench.kernels.parallel import Workspaces, for_ranges
 from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
 from fannsbench.kernels.prune import choose, keep_relative, may_stand_in
-from fannsbench.kernels.search import Scratch, begin, best_first, enter
+from fannsbench.kernels.search import Scratch, begin, best_first, enter, scan_range
 from fannsbench.kernels.space import Halves, as_half, halves_of, squared_distance
 
 SEEDS = 3

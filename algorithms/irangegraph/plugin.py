@@ -67,12 +67,5 @@ class IRangeGraph(RangeAlgorithm):
     def scratch(self, k: int) -> Work:
         return Work.of(len(self.vectors), max(self.ef, k), self.choice.most, int(self.graph.shape[1]))
 
-    def warm_up(self) -> None:
-        for below in (0, 64):
-            small = self.copy_to_rehearse()
-            small.design = self.design._replace(exact_merge_below=below)
-            small.rehearse("number >= 1", ef=1, **self.rehearsed())
-        super().warm_up()
-
     def rehearsed(self) -> dict[str, Any]:
         return {"edge_limit": 0, "passing": "in"}

@@ -12,7 +12,7 @@ from fannsbench.algorithms.ung.navigating import first_supersets, keep_minimal, 
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.pool import Pool, clear, item_at, mark, offer, size
-from fannsbench.kernels.search import AHEAD, Scratch, begin, best_first
+from fannsbench.kernels.search import AHEAD, Scratch, begin, best_first, scan_range
 from fannsbench.kernels.space import prefetch, squared_distance
 
 
@@ -115,16 +115,9 @@ def scan(
         clear(nearest)
         for node in nodes[: find_subtrees(trie, wanted[row], nodes)]:
             first, last = _rows_below(groups, trie, node)
-            computed += _scan_rows(vectors, queries[row], first, last, nearest)
+            computed += scan_range(vectors, queries[row], first, last - 1, nearest)
         _write(nearest, items, neighbors[row])
     return computed
-
-
-@jit_inline
-def _scan_rows(vectors: np.ndarray, query: np.ndarray, first: int, last: int, nearest: Pool) -> int:
-    for row in range(first, last):
-        offer(nearest, squared_distance(query, vectors, row), row)
-    return last - first
 
 
 @jit_inline
@@ -148,7 +141,7 @@ def _search_branch(
     branch = np.searchsorted(index.branch_nodes, node)
     has_graph = branch < index.branch_nodes.size and index.branch_nodes[branch] == node
     if not has_graph or last - first <= approach.scanned:
-        return _scan_rows(vectors, query, first, last, work.nearest)
+        return scan_range(vectors, query, first, last - 1, work.nearest)
     work.begins[0] = index.branch_entries[branch]
     others = min(approach.sigma - 1, last - first)
     for i in range(others):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fannsbench.algorithm import Progress
+from fannsbench.algorithms._ranges.levels import offer_links
 from fannsbench.algorithms.hnsw_native import index as hnsw
 from fannsbench.algorithms.hnsw_native.index import Layers
 from fannsbench.algorithms.unify.index import Hsig
@@ -14,14 +15,14 @@ from fannsbench.kernels import jit
 from fannsbench.kernels.borrow import borrowed
 from fannsbench.kernels.insert import link_back, part_of
 from fannsbench.kernels.parallel import Workspaces, for_ranges
-from fannsbench.kernels.pool import Pool, clear, item_at, offer, size
+from fannsbench.kernels.pool import Pool, clear, item_at, size
 from fannsbench.kernels.prune import Heuristic, choose
 from fannsbench.kernels.reach import connect
 from fannsbench.kernels.search import Scratch
-from fannsbench.kernels.space import halves_of, squared_distance
+from fannsbench.kernels.space import halves_of
 
-UNKNOWN = np.array([0.0, 1.0])
-"""Thresholds before they are measured: strategy C for all ranges."""
+UNKNOWN = np.array([0.0, 2.0])
+"""Thresholds before they are measured: the hybrid for all ranges."""
 
 
 class Design(NamedTuple):
@@ -105,8 +106,7 @@ def _link_segments(
     order = np.argsort(-level, kind="stable").astype(np.int32)
     place = np.empty(m, np.int32)
     place[order] = np.arange(m, dtype=np.int32)
-    sizes = [int(np.count_nonzero(level >= layer)) for layer in range(int(level.max()) + 1)]
-    starts = np.cumsum([0, 0, *sizes[1:-1]], dtype=np.int64)[: len(sizes)]
+    sizes, starts = hnsw.sizes_and_starts(level)
     links = np.concatenate([_moved(layers.links, first) for first, layers in parts])
     upper = np.full((sum(sizes[1:]), how.M), -1, np.int32)
     for first, layers in parts:
@@ -221,18 +221,9 @@ def _sort_rows(
     for i in range(first, last):
         for row in range(np.int64(i) * count, np.int64(i + 1) * count):
             clear(pool)
-            _offer_row(table, row, vectors, items[i], pool)
+            offer_links(table, row, vectors, items[i], pool)
             for place in range(size(pool)):
                 table[row, place] = item_at(pool, place)
-
-
-@jit
-def _offer_row(table: np.ndarray, row: int, vectors: np.ndarray, item: int, pool: Pool) -> None:
-    for place in range(table.shape[1]):
-        other = table[row, place]
-        if other < 0:
-            break
-        offer(pool, squared_distance(vectors[item], vectors, other), other)
 
 
 def _merged(
@@ -266,5 +257,5 @@ def _merge(
     for i in range(first, last):
         clear(pool)
         for row in range(np.int64(i) * count, np.int64(i + 1) * count):
-            _offer_row(table, row, vectors, items[i], pool)
+            offer_links(table, row, vectors, items[i], pool)
         choose(Heuristic(), items[i], pool, merged.shape[1], vectors, merged[i])

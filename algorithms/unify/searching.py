@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithms._ranges.levels import scan_range
 from fannsbench.algorithms._ranges.searching import InRange, search_range
 from fannsbench.algorithms.hnsw_native import index as hnsw
 from fannsbench.algorithms.hnsw_native.index import Layers
@@ -21,6 +20,7 @@ from fannsbench.kernels.search import (
     best_first_matching,
     enter,
     enter_matching,
+    scan_range,
 )
 
 AUTO, PRE, POST, HYBRID = range(4)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fannsbench.algorithms._ranges.levels import Level, node_of, scan_range
+from fannsbench.algorithms._ranges.levels import Level, node_of
 from fannsbench.algorithms._ranges.searching import search_range
 from fannsbench.algorithms.window_tree.index import WindowTree, first_from
 from fannsbench.kernels import jit, jit_inline
 from fannsbench.kernels.frontier import Frontier
 from fannsbench.kernels.pool import Marks, Pool, clear, item_at, offer, size, unmark_all
-from fannsbench.kernels.search import ALL, ANY, Scratch, best_first, enter
+from fannsbench.kernels.search import ALL, ANY, Scratch, best_first, enter, scan_range
 
 TREE, POST, THREE_SPLIT = range(3)
 STRATEGIES = ("tree", "post", "three-split")

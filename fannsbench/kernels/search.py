@@ -289,3 +289,15 @@ def scan(vectors: np.ndarray, query: np.ndarray, items: np.ndarray, pool: Pool) 
             prefetch(vectors, items[i + AHEAD])
         offer(pool, squared_distance(query, vectors, items[i]), items[i])
     return int(items.size)
+
+
+@jit
+def scan_range(vectors: np.ndarray, query: np.ndarray, first: int, last: int, pool: Pool) -> int:
+    """Offer the items first..last, none of which is in the pool. Returns their number."""
+    for item in range(first, min(first + AHEAD, last + 1)):
+        prefetch(vectors, item)
+    for item in range(first, last + 1):
+        if item + AHEAD <= last:
+            prefetch(vectors, item + AHEAD)
+        offer(pool, squared_distance(query, vectors, item), item)
+    return last - first + 1
