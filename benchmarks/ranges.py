@@ -1,10 +1,11 @@
 """Which method to take for which width of range: QPS of the range methods at a recall, by selectivity.
 
 Every method is built once, with 2 threads. For each band of selectivity, ranges of a number are drawn that
-hold such shares of the items and begin anywhere; the search settings of all methods run in turn, in rounds,
-on one thread, and their medians make a curve that is read at the recall. Printed is the QPS, filter step
-included, as a share of hnswlib's without a filter at that recall (M=16, ef_construction=200, in the same
-run); the fastest of a band is marked. A picture of the same is drawn if --output says where.
+hold such shares of the items and begin anywhere; before the bands stand the workload's own ranges. The search
+settings of all methods run in turn, in rounds, on one thread, and their medians make a curve that is read at
+the recall. Printed is the QPS, filter step included, as a share of hnswlib's without a filter at that recall
+(M=16, ef_construction=200, in the same run); the fastest of each column is marked. A picture of the same is
+drawn if --output says where.
 
     fannsbench datasets build wordnet
     python benchmarks/ranges.py [--workload r-correlated] [--queries 300] [--output ranges.png]
@@ -25,7 +26,7 @@ from native import EFS, ENOUGH, METHODS, YARDSTICK, Method, build
 from fannsbench import registry
 from fannsbench.algorithm import Algorithm, Items
 from fannsbench.attributes import Attributes
-from fannsbench.dataset import Dataset, find
+from fannsbench.dataset import Dataset, Workload, find
 from fannsbench.filters import BoundFilters, Filter
 from fannsbench.parameters import defaults
 from fannsbench.results import pareto
@@ -90,9 +91,9 @@ def main() -> None:
     with Dataset.open(find(options.dataset)) as dataset:
         workload = dataset.workload(options.workload)
         assert workload.filter is not None
-        name = workload.filter.attributes[0]
+        (name,) = workload.filter.attributes
         attributes = Attributes({name: dataset.attributes[name]}, dataset.n)
-        tasks = tasks_of(dataset, attributes, name, options.queries)
+        tasks = tasks_of(dataset, workload, attributes, options.queries)
         yardstick = curves_of(dataset, YARDSTICK, Attributes({}, dataset.n), tasks[:1], options.workload)
         curves = {
             method.name: curves_of(dataset, method, attributes, tasks[1:], options.workload)
@@ -110,14 +111,21 @@ def main() -> None:
         draw([task.label for task in tasks[1:]], shares, options.recall, options.output)
 
 
-def tasks_of(dataset: Dataset, attributes: Attributes, name: str, count: int) -> list[Task]:
-    """Without a filter, and of each band."""
+def tasks_of(dataset: Dataset, workload: Workload, attributes: Attributes, count: int) -> list[Task]:
+    """Without a filter, with those of the workload, and of each band."""
     queries = dataset.queries()[:count]
+    (name,) = attributes
     exact = registry.find("exact").create(dataset.metric)
     exact.build(Items(dataset.items().vectors, attributes), 2)
     exact.threads = 2
     exact.configure()
-    tasks = [Task("none", queries, None, exact.search(queries, K, None))]
+    own = workload.bind(attributes)
+    assert own is not None
+    own = own[:count]
+    tasks = [
+        Task("none", queries, None, exact.search(queries, K, None)),
+        Task(workload.name, queries, own, exact.search(queries, K, exact.select(own))),
+    ]
     column: Any = attributes[name]
     ordered, draw = np.sort(column.values[column.present]), np.random.default_rng(0)
     filter_ = Filter.parse(f"$low <= {name} <= $high")

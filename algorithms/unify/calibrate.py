@@ -30,12 +30,14 @@ def calibrate(graph: Hsig, vectors: np.ndarray, seed: int, threads: int) -> np.n
     """The `thresholds` of a graph of vectors (m, D): the share of items up to which a range is scanned, and
     that from which on all items are searched. The same for any number of threads.
 
-    Queries lie halfway between an item and one of its neighbours; ranges begin anywhere."""
+    A query is an item moved away from its nearest link by the distance between them: so it lies as far from
+    the items as they from one another, while what lies between two of them is easier to find than most
+    queries are. Ranges begin anywhere."""
     m = len(vectors)
     draw = np.random.default_rng([seed, m, 4])
     items = draw.integers(0, m, QUERIES)
     beside = np.where(graph.merged[items, 0] >= 0, graph.merged[items, 0], items)
-    queries = (vectors[items] + vectors[beside]) / np.float32(2)
+    queries = 2 * vectors[items] - vectors[beside]
     shares, costs = [], []
     share = 1.0
     while share * m > K:
