@@ -108,7 +108,8 @@ def main() -> None:
     shares = {name: [curve.qps(options.recall) / unit for curve in some] for name, some in curves.items()}
     report([task.label for task in tasks[1:]], shares)
     if options.output:
-        draw([task.label for task in tasks[1:]], shares, options.recall, options.output)
+        bands = {name: row[1:] for name, row in shares.items()}
+        draw([task.label for task in tasks[2:]], bands, options.recall, options.output)
 
 
 def tasks_of(dataset: Dataset, workload: Workload, attributes: Attributes, count: int) -> list[Task]:
@@ -164,15 +165,16 @@ def report(labels: list[str], shares: dict[str, list[float]]) -> None:
 
 def draw(labels: list[str], shares: dict[str, list[float]], recall: float, output: str) -> None:
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for i, (name, row) in enumerate(shares.items()):
         axes.plot(range(len(row)), row, "osD^v<>Xph"[i % 10] + "-", label=name, markersize=5)
     axes.set_xticks(range(len(labels)), labels, rotation=30)
     axes.set(yscale="log", xlabel="items in the range")
-    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        ticks(FuncFormatter(lambda share, _: f"{share:g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel(f"QPS at recall {recall:g}, as a share of unfiltered hnswlib's")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
