@@ -85,7 +85,7 @@ def test_ranges_of_all_widths(world: World, method: Method, name: str) -> None:
     for text in (BOTH, "number <= $high", "number > $low", "number >= 0"):
         for share in (0.03, 0.1, 0.3, 0.8):
             assert world.recall(index, world.asked(name, text, share)) > method.least, (text, share)
-    assert recall(index.search(world.queries, 10, None), world.items, world.queries) > method.least
+    assert recall(index.search(world.queries, 10, None), world.items, world.queries) > max(method.least, 0.92)
 
 
 @every
